@@ -1,0 +1,202 @@
+#include "err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *program = "agentrux";
+static int verbosity;
+
+int err_set(struct err *e, int code, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+
+	if (e) {
+		e->code = code;
+		va_start(ap, fmt);
+		vsnprintf(e->text, sizeof e->text, fmt, ap);
+		va_end(ap);
+	}
+	errno = saved;
+	return -1;
+}
+
+int err_errno(struct err *e, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+	int n;
+
+	if (e) {
+		e->code = EX_IOERR;
+		va_start(ap, fmt);
+		n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+		va_end(ap);
+		if (n >= 0 && (size_t)n < sizeof e->text)
+			snprintf(e->text + n, sizeof e->text - (size_t)n,
+				": %s", strerror(saved));
+	}
+	errno = saved;
+	return -1;
+}
+
+int err_prefix(struct err *e, const char *fmt, ...)
+{
+	char was[ERR_TEXT_MAX];
+	int saved = errno;
+	va_list ap;
+	int n, left;
+
+	if (e) {
+		memcpy(was, e->text, sizeof was);
+		va_start(ap, fmt);
+		n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+		va_end(ap);
+		left = n < 0 ? 0 : ERR_TEXT_MAX - n - 3;
+		if (left > 0)
+			snprintf(e->text + n, (size_t)left + 3, ": %.*s", left,
+				was);
+	}
+	errno = saved;
+	return -1;
+}
+
+int err_stopped(struct err *e)
+{
+	return err_set(e, ERR_STOPPED, "told to end");
+}
+
+void say_program(const char *name)
+{
+	program = name;
+}
+
+void say_verbosity(int level)
+{
+	verbosity = level;
+}
+
+int say_level(void)
+{
+	return verbosity;
+}
+
+/* C0, DEL and, in UTF-8, C1 (C2 80 … C2 9F) become '?': a server's or a
+ * sender's text must not move a cursor or fake a second line. */
+static void defuse(char *s)
+{
+	unsigned char *p;
+
+	for (p = (unsigned char *)s; *p; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = '?';
+	}
+}
+
+__attribute__((format(printf, 1, 0))) static void say_va(
+	const char *fmt, va_list ap)
+{
+	char line[ERR_TEXT_MAX + 256];
+	int saved = errno;
+	size_t len;
+	ssize_t n;
+
+	snprintf(line, sizeof line, "%s: ", program);
+	len = strlen(line);
+	vsnprintf(line + len, sizeof line - len - 1, fmt, ap);
+	defuse(line);
+	len = strlen(line);
+	line[len++] = '\n';
+	/* One call, so that lines of several processes do not mix. Nothing
+	 * can be done about a stderr that does not take it. */
+	do {
+		n = write(STDERR_FILENO, line, len);
+	} while (n < 0 && errno == EINTR);
+	errno = saved;
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say_va(fmt, ap);
+	va_end(ap);
+}
+
+void say_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (verbosity < 0)
+		return;
+	va_start(ap, fmt);
+	say_va(fmt, ap);
+	va_end(ap);
+}
+
+void say_detail(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (verbosity < level)
+		return;
+	va_start(ap, fmt);
+	say_va(fmt, ap);
+	va_end(ap);
+}
+
+int err_exit(const struct err *e)
+{
+	if (e->code == 0 || e->code == ERR_STOPPED)
+		return EX_OK;
+	say("%s", e->text);
+	return e->code;
+}
+
+static void *or_die(void *p)
+{
+	if (p == NULL) {
+		say("out of memory");
+		_exit(EX_IOERR);
+	}
+	return p;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	return or_die(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *xrealloc(void *p, size_t size)
+{
+	return or_die(realloc(p, size ? size : 1));
+}
+
+char *xstrdup(const char *s)
+{
+	return or_die(strdup(s));
+}
+
+char *xstrndup(const char *s, size_t n)
+{
+	return or_die(strndup(s, n));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s = NULL;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	return or_die(n < 0 ? NULL : s);
+}

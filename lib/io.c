@@ -1,0 +1,219 @@
+#include "io.h"
+
+#include "stop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 65536 };
+
+int io_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	do {
+		fd = openat(dirfd, path,
+			flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+int io_write(int fd, const void *p, size_t n)
+{
+	const char *at = p;
+	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+
+	while (n) {
+		ssize_t w = write(fd, at, n);
+
+		if (w >= 0) {
+			at += w;
+			n -= (size_t)w;
+		} else if (errno == EAGAIN) {
+			/* A descriptor that somebody made non-blocking. */
+			poll(&writable, 1, -1);
+		} else if (errno != EINTR) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Reads one block behind what is there. >0 bytes, 0 end, -1 and errno. */
+static ssize_t read_block(int fd, struct buf *b)
+{
+	size_t want = BLOCK;
+	char *at;
+	ssize_t n;
+
+	if (want > b->max - b->len)
+		want = b->max - b->len;
+	if (want == 0) {
+		char extra;
+
+		/* Exactly full: fine if this was all. */
+		do {
+			n = read(fd, &extra, 1);
+		} while (n < 0 && errno == EINTR);
+		if (n > 0)
+			errno = EFBIG;
+		return n > 0 ? -1 : n;
+	}
+	at = buf_room(b, want);
+	if (at == NULL) {
+		errno = EFBIG;
+		return -1;
+	}
+	do {
+		n = read(fd, at, want);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		b->len += (size_t)n;
+	b->data[b->len] = '\0';
+	return n;
+}
+
+int io_read_all(int fd, struct buf *b)
+{
+	ssize_t n;
+
+	do {
+		n = read_block(fd, b);
+	} while (n > 0);
+	return n < 0 ? -1 : 0;
+}
+
+/* Waits until `fd` has something to read. */
+static int wait_readable(int fd, const char *what, struct err *e)
+{
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+
+	if (stop_poll(&in, 1, -1) >= 0)
+		return 0;
+	if (errno == ECANCELED)
+		return err_stopped(e);
+	return err_errno(e, "waiting for %s", what);
+}
+
+int io_slurp(int fd, struct buf *b, const char *what, struct err *e)
+{
+	ssize_t n;
+
+	do {
+		if (wait_readable(fd, what, e) < 0)
+			return -1;
+		n = read_block(fd, b);
+		if (n < 0 && errno == EFBIG)
+			return err_set(e, EX_DATAERR,
+				"reading %s: it is larger than %zu bytes", what,
+				b->max);
+		if (n < 0 && errno != EAGAIN)
+			return err_errno(e, "reading %s", what);
+	} while (n != 0);
+	return 0;
+}
+
+int io_put(int fd, const void *p, size_t n, struct err *e)
+{
+	if (io_write(fd, p, n) == 0)
+		return 0;
+	if (errno == EPIPE)
+		return err_stopped(e);
+	return err_errno(e, "writing to standard output");
+}
+
+int io_put_line(int fd, const char *line, struct err *e)
+{
+	struct buf b = BUF_SECRET((size_t)-1 / 2);
+	int r;
+
+	/* One write, so that a line of up to PIPE_BUF bytes stays whole. */
+	buf_str(&b, line);
+	buf_char(&b, '\n');
+	r = io_put(fd, b.data, b.len, e);
+	buf_release(&b);
+	return r;
+}
+
+int io_close(int fd, const char *what, struct err *e)
+{
+	/* EINTR leaves the descriptor closed on Linux: never close again. */
+	if (close(fd) == 0 || errno == EINTR)
+		return 0;
+	return err_errno(e, "closing %s", what);
+}
+
+/* Takes a whole line out of the block, if one is there. */
+static int take_line(struct io_lines *l, char **line, size_t *len)
+{
+	struct buf *b = &l->buf;
+	char *nl = NULL;
+
+	buf_shift(b, l->given);
+	l->scanned = l->scanned > l->given ? l->scanned - l->given : 0;
+	l->given = 0;
+	if (b->len > l->scanned)
+		nl = memchr(b->data + l->scanned, '\n', b->len - l->scanned);
+	if (nl) {
+		*nl = '\0';
+		*line = b->data;
+		*len = (size_t)(nl - b->data);
+		l->given = *len + 1;
+		l->scanned = l->given;
+		return 1;
+	}
+	l->scanned = b->len;
+	if (l->eof && b->len) {
+		*line = b->data;
+		*len = b->len;
+		l->given = b->len;
+		return 1;
+	}
+	return 0;
+}
+
+static int next_line(
+	struct io_lines *l, bool wait, char **line, size_t *len, struct err *e)
+{
+	struct pollfd in = { .fd = l->fd, .events = POLLIN };
+	ssize_t n;
+
+	for (;;) {
+		if (take_line(l, line, len))
+			return 1;
+		if (l->eof)
+			return 0;
+		if (wait) {
+			if (wait_readable(l->fd, "standard input", e) < 0)
+				return -1;
+		} else if (poll(&in, 1, 0) <= 0) {
+			return 2;
+		}
+		n = read_block(l->fd, &l->buf);
+		if (n < 0 && errno == EFBIG)
+			return err_set(e, EX_DATAERR,
+				"reading standard input: a line is longer "
+				"than %zu bytes",
+				l->buf.max);
+		if (n < 0 && errno != EAGAIN)
+			return err_errno(e, "reading standard input");
+		if (n == 0)
+			l->eof = true;
+	}
+}
+
+int io_lines_next(struct io_lines *l, char **line, size_t *len, struct err *e)
+{
+	return next_line(l, true, line, len, e);
+}
+
+int io_lines_poll(struct io_lines *l, char **line, size_t *len, struct err *e)
+{
+	return next_line(l, false, line, len, e);
+}
+
+void io_lines_release(struct io_lines *l)
+{
+	buf_release(&l->buf);
+}
