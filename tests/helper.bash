@@ -1,0 +1,116 @@
+# What every bats file loads: a hermetic environment, our own hub on a port of
+# the kernel's choice, waiting with a limit. Each test file has
+#   load helper
+# and gets setup() and teardown() from here.
+
+bats_require_minimum_version 1.5.0
+
+BUILD=${AGENTRUX_BUILD:-$BATS_TEST_DIRNAME/../build}
+BUILD=$(cd "$BUILD" && pwd)
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+
+setup() {
+	PATH="$BUILD/bin:/usr/local/bin:/usr/bin:/bin"
+	HOME=$BATS_TEST_TMPDIR/home
+	export PATH HOME LC_ALL=C.UTF-8 TZ=UTC
+	mkdir -m 700 "$HOME"
+	while IFS='=' read -r name _; do
+		case $name in
+		AGENTRUX_* | *_proxy | *_PROXY | CURL_*) unset "$name" ;;
+		esac
+	done < <(env)
+	# Tokens live in memory, in a place of this test's own.
+	AGENTRUX_RUNTIME_DIR=$(mktemp -d /dev/shm/agentrux-test.XXXXXX)
+	export AGENTRUX_RUNTIME_DIR
+	PIDS=()
+	HUB_DB=$BATS_TEST_TMPDIR/hub.db
+}
+
+teardown() {
+	local pid
+	for pid in "${PIDS[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	rm -rf "$AGENTRUX_RUNTIME_DIR"
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "waited in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# Starts COMMAND… in the background, stdout to FILE and stderr to FILE.err;
+# bats' own descriptors are closed to it. Its pid is in $LAST_PID.
+background() {
+	local file=$1
+	shift
+	"$@" >"$file" 2>"$file.err" </dev/null 3>&- 4>&- &
+	LAST_PID=$!
+	PIDS+=("$LAST_PID")
+}
+
+# start_hub [serve options…]: sets HUB_URL and HUB_PID.
+start_hub() {
+	background "$BATS_TEST_TMPDIR/hub.out" agentrux-hub --db "$HUB_DB" \
+		serve --listen "127.0.0.1:${HUB_PORT:-0}" --no-rate-limits "$@"
+	HUB_PID=$LAST_PID
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/hub.out"
+	HUB_URL=$(jq -r .listening "$BATS_TEST_TMPDIR/hub.out")
+	export AGENTRUX_BASE_URL=$HUB_URL
+}
+
+# SIGNAL to the hub, and wait until it is gone.
+stop_hub() {
+	kill -"${1:-TERM}" "$HUB_PID"
+	wait "$HUB_PID" 2>/dev/null || true
+}
+
+hub() {
+	agentrux-hub --db "$HUB_DB" "$@"
+}
+
+# new_topic NAME: prints the id.
+new_topic() {
+	hub topic add "$1"
+}
+
+# new_agent NAME TOPIC:ACTION…: a script with grants, activated into the home
+# ~/.agentrux (or $AGENTRUX_HOME).
+new_agent() {
+	local name=$1 home=${AGENTRUX_HOME:-$HOME/.agentrux} grants=() grant
+	shift
+	for grant; do
+		grants+=(--grant "$grant")
+	done
+	hub script add "$name" "${grants[@]}" >/dev/null
+	mkdir -p -m 700 "$home"
+	(umask 077 && hub code issue "$name" --ttl 1h >"$home/BOOTSTRAP.md")
+	agentrux-activate >/dev/null
+}
+
+# start_faults PLAN: the misbehaving server (see tests/faults.c); its requests
+# are logged under $FAULTS_LOG. Sets FAULTS_URL and FAULTS_PID.
+start_faults() {
+	FAULTS_LOG=$BATS_TEST_TMPDIR/faults.log
+	mkdir -p "$FAULTS_LOG"
+	background "$BATS_TEST_TMPDIR/faults.out" \
+		"$BUILD/tests/faults" "$1" "$FAULTS_LOG"
+	FAULTS_PID=$LAST_PID
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/faults.out"
+	FAULTS_URL=$(cat "$BATS_TEST_TMPDIR/faults.out")
+	export AGENTRUX_BASE_URL=$FAULTS_URL
+}
+
+# How many requests the fault server saw whose first line matches REGEX.
+requests() {
+	grep -lEs -m1 "$1" "$FAULTS_LOG"/*.req | wc -l
+}
