@@ -17,6 +17,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 
 	if (e) {
 		e->code = code;
+		e->retry_ms = 0;
 		va_start(ap, fmt);
 		vsnprintf(e->text, sizeof e->text, fmt, ap);
 		va_end(ap);
@@ -33,6 +34,7 @@ int err_errno(struct err *e, const char *fmt, ...)
 
 	if (e) {
 		e->code = EX_IOERR;
+		e->retry_ms = 0;
 		va_start(ap, fmt);
 		n = vsnprintf(e->text, sizeof e->text, fmt, ap);
 		va_end(ap);

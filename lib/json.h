@@ -23,6 +23,7 @@ struct json;
 struct json *json_parse(const char *text, size_t len, struct err *e);
 struct json *json_object(void);
 struct json *json_array(void);
+struct json *json_copy(const struct json *v); /* a root of the caller's own */
 void json_free(struct json *root);
 
 bool json_is_object(const struct json *v);

@@ -1,0 +1,315 @@
+#include "api.h"
+
+#include "backoff.h"
+#include "home.h"
+#include "json.h"
+#include "stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BACKOFF_BASE_MS = 500, BACKOFF_CAP_MS = 30000 };
+
+char *api_base_url(const char *option, const struct cred *c, struct err *e)
+{
+	const char *said = home_base_url(option);
+	const char *kept = c && c->base_url ? c->base_url : CRED_DEFAULT_URL;
+	char *url = cred_trim_url(said ? said : kept);
+
+	if (http_check_url(url, home_allow_http(), e) < 0) {
+		if (said) {
+			err_prefix(e, "%s '%s'", home_base_url_source(option),
+				said);
+			e->code = EX_USAGE;
+		} else {
+			err_prefix(e, "base_url of the credentials");
+		}
+		free(url);
+		return NULL;
+	}
+	return url;
+}
+
+int api_open(
+	struct api *a, const char *home, const char *base_url, struct err *e)
+{
+	int found;
+
+	memset(a, 0, sizeof *a);
+	a->retry_ms = API_RETRY_MS;
+	a->auth.cache.dir = (struct statedir)STATEDIR_NONE;
+	found = home_open(&a->home, home, STATEDIR_FIND, e);
+	if (found > 0)
+		found = cred_load(&a->home, &a->cred, e);
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		return err_set(e, EX_CONFIG,
+			"reading the credentials: there are none in %s; get an "
+			"activation code and run agentrux-activate",
+			a->home.path);
+	a->base_url = api_base_url(base_url, &a->cred, e);
+	a->dialect = dialect_of_cred(&a->cred, e);
+	if (a->base_url == NULL || a->dialect == NULL)
+		return -1;
+	a->http = http_new(home_allow_http());
+	a->auth.http = a->http;
+	a->auth.base_url = a->base_url;
+	a->auth.cred = &a->cred;
+	a->auth.dialect = a->dialect;
+	return auth_open(&a->auth, e);
+}
+
+void api_close(struct api *a)
+{
+	auth_close(&a->auth);
+	http_free(a->http);
+	cred_release(&a->cred);
+	free(a->base_url);
+	statedir_close(&a->home);
+	memset(a, 0, sizeof *a);
+	a->home = (struct statedir)STATEDIR_NONE;
+	a->auth.cache.dir = (struct statedir)STATEDIR_NONE;
+}
+
+int api_check_topic(const char *topic, struct err *e)
+{
+	if (event_id_plain(topic))
+		return 0;
+	return err_set(e, EX_USAGE,
+		"'%.100s' is not a topic id; agentrux-activate --status lists "
+		"what you were granted",
+		topic);
+}
+
+/* One attempt; a 401 is answered with one new token and one repeat. */
+static int attempt(struct api *a, const struct wire_request *r,
+	struct http_answer *answer, struct err *e)
+{
+	const char *token;
+	int tries;
+
+	for (tries = 0;; tries++) {
+		*answer = (struct http_answer){ 0 };
+		if (auth_token(&a->auth, &token, e) < 0)
+			return -1;
+		if (wire_exchange(a->http, a->base_url, r, token, answer, NULL,
+			    e) == 0)
+			return 0;
+		if (answer->status != 401 || tries > 0)
+			return -1;
+		say_detail(1, "%s; with a new token once more", e->text);
+		http_answer_release(answer);
+		if (auth_rejected(&a->auth, token, e) < 0)
+			return -1;
+	}
+}
+
+/* Reads a success into `to`; -1 with EX_TEMPFAIL if it is not what it must be,
+ * which is tried again like any other temporary trouble. */
+typedef int take_fn(
+	struct api *a, struct http_answer *answer, void *to, struct err *e);
+
+/* Attempts until one succeeds, fails for good, or time is up. */
+static int call(struct api *a, const struct wire_request *r, take_fn *take,
+	void *to, struct err *e)
+{
+	struct backoff pause = { .base_ms = BACKOFF_BASE_MS,
+		.cap_ms = BACKOFF_CAP_MS };
+	int64_t end = backoff_clock_ms() + a->retry_ms;
+	struct http_answer answer;
+	int status;
+	long wait;
+
+	if (r->path.full || r->body.full)
+		return err_set(e, EX_DATAERR,
+			"%s: what is to be sent is too large", r->what);
+	for (;;) {
+		status = attempt(a, r, &answer, e);
+		if (status == 0) {
+			status = take(a, &answer, to, e);
+			if (status < 0)
+				err_prefix(e, "%s", r->what);
+		}
+		http_answer_release(&answer);
+		if (status == 0 || e->code != EX_TEMPFAIL)
+			return status;
+		wait = backoff_next(&pause, e->retry_ms);
+		if (backoff_clock_ms() + wait > end)
+			return -1;
+		say_detail(1, "%s; again in %ld ms", e->text, wait);
+		if (!stop_sleep(wait))
+			return err_stopped(e);
+	}
+}
+
+static struct json *parse(const struct http_answer *answer, struct err *e)
+{
+	struct json *doc =
+		json_parse(buf_text(&answer->body), answer->body.len, e);
+
+	if (doc == NULL) {
+		err_prefix(e, "the service's answer");
+		e->code = EX_TEMPFAIL;
+	}
+	return doc;
+}
+
+/* Finds the events of a page that was checked. */
+static int split(
+	struct api *a, struct slice doc, struct api_page *page, struct err *e)
+{
+	struct slice list, raw;
+	struct slice_walk w;
+	size_t cap = 0;
+
+	if (a->dialect->page_answer(doc, &list, e) < 0)
+		return -1;
+	slice_walk_start(&w, list);
+	while (slice_walk_next(&w, NULL, &raw)) {
+		if (page->n == cap) {
+			cap = cap ? cap * 2 : API_PAGE_LIMIT;
+			page->events = xrealloc(
+				page->events, cap * sizeof *page->events);
+		}
+		if (event_read(raw, &a->dialect->names,
+			    &page->events[page->n]) < 0)
+			return err_set(e, EX_TEMPFAIL,
+				"the service's answer has an event that is no "
+				"object");
+		page->n++;
+	}
+	return 0;
+}
+
+static int take_page(
+	struct api *a, struct http_answer *answer, void *to, struct err *e)
+{
+	struct api_page *page = to;
+	struct slice doc;
+	size_t bad;
+
+	page->text = answer->body;
+	memset(&answer->body, 0, sizeof answer->body);
+	if (slice_document(buf_text(&page->text), page->text.len,
+		    SLICE_ANY_BYTES, &doc, &bad) == 0) {
+		if (split(a, doc, page, e) == 0)
+			return 0;
+	} else {
+		err_set(e, EX_TEMPFAIL,
+			"the service's answer is no JSON (at byte %zu)", bad);
+	}
+	api_page_release(page);
+	return -1;
+}
+
+int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
+	struct err *e)
+{
+	char *what = xasprintf("reading %s", p->topic);
+	struct wire_request r;
+	int status;
+
+	memset(page, 0, sizeof *page);
+	wire_request_init(&r, what);
+	a->dialect->page_request(&r, p);
+	status = call(a, &r, take_page, page, e);
+	wire_request_release(&r);
+	free(what);
+	return status;
+}
+
+void api_page_release(struct api_page *page)
+{
+	buf_release(&page->text);
+	free(page->events);
+	memset(page, 0, sizeof *page);
+}
+
+static int take_event_id(
+	struct api *a, struct http_answer *answer, void *to, struct err *e)
+{
+	struct json *doc = parse(answer, e);
+	int status = -1;
+
+	if (doc)
+		status = a->dialect->publish_answer(doc, to, e);
+	json_free(doc);
+	return status;
+}
+
+int api_publish(struct api *a, const struct dialect_publication *p,
+	char **event_id, struct err *e)
+{
+	char *what = xasprintf("publishing to %s", p->topic);
+	struct wire_request r;
+	int status;
+
+	wire_request_init(&r, what);
+	a->dialect->publish_request(&r, p);
+	status = call(a, &r, take_event_id, event_id, e);
+	wire_request_release(&r);
+	free(what);
+	return status;
+}
+
+static int take_reservation(
+	struct api *a, struct http_answer *answer, void *to, struct err *e)
+{
+	struct json *doc = parse(answer, e);
+	int status = -1;
+
+	if (doc)
+		status = a->dialect->reserve_answer(doc, to, e);
+	json_free(doc);
+	if (status < 0)
+		dialect_object_release(to);
+	return status;
+}
+
+int api_reserve(struct api *a, const char *topic, const char *name,
+	const char *content_type, int64_t size, struct dialect_object *o,
+	struct err *e)
+{
+	char *what = xasprintf("reserving a payload object in %s", topic);
+	struct wire_request r;
+	int status;
+
+	memset(o, 0, sizeof *o);
+	wire_request_init(&r, what);
+	a->dialect->reserve_request(&r, topic, name, content_type, size);
+	status = call(a, &r, take_reservation, o, e);
+	wire_request_release(&r);
+	free(what);
+	return status;
+}
+
+static int take_object(
+	struct api *a, struct http_answer *answer, void *to, struct err *e)
+{
+	struct json *doc = parse(answer, e);
+	int status = -1;
+
+	if (doc)
+		status = a->dialect->object_answer(doc, to, e);
+	json_free(doc);
+	if (status < 0)
+		dialect_object_release(to);
+	return status;
+}
+
+int api_object(struct api *a, const char *topic, const char *id,
+	struct dialect_object *o, struct err *e)
+{
+	char *what = xasprintf("looking up a payload object in %s", topic);
+	struct wire_request r;
+	int status;
+
+	memset(o, 0, sizeof *o);
+	wire_request_init(&r, what);
+	a->dialect->object_request(&r, topic, id);
+	status = call(a, &r, take_object, o, e);
+	wire_request_release(&r);
+	free(what);
+	return status;
+}

@@ -1,0 +1,69 @@
+/* service: the data endpoints, one function each, with everything that goes
+ * with a request: a token, one new token after a 401, and for temporary trouble
+ * further attempts with backoff and full jitter, never before Retry-After, for
+ * at most `retry_ms` in all.
+ *
+ * api_open() reads the home and the credentials. A `struct api` belongs to one
+ * thread; a second thread opens its own (they share the token all the same). */
+#ifndef AGENTRUX_API_H
+#define AGENTRUX_API_H
+
+#include "auth.h"
+#include "cred.h"
+#include "dialect.h"
+#include "err.h"
+#include "event.h"
+#include "http.h"
+#include "statefile.h"
+
+#include <stdbool.h>
+
+enum { API_RETRY_MS = 60000, API_PAGE_LIMIT = 100 };
+
+struct api {
+	struct statedir home;
+	struct cred cred;
+	char *base_url;
+	const struct dialect *dialect;
+	struct http *http;
+	struct auth auth;
+	long retry_ms; /* API_RETRY_MS; 0: one attempt */
+};
+
+/* `home` and `base_url` as the options have them, or NULL. EX_CONFIG without
+ * credentials. api_close in any case. */
+int api_open(
+	struct api *a, const char *home, const char *base_url, struct err *e);
+void api_close(struct api *a);
+
+/* A base URL from an option, the environment or the credentials, checked
+ * (EX_USAGE if it was said, EX_CONFIG if it stands in a file). `c` may be NULL.
+ * The caller's to free; NULL on error. */
+char *api_base_url(const char *option, const struct cred *c, struct err *e);
+
+/* A topic id as an operand: EX_USAGE unless it is a plain id. */
+int api_check_topic(const char *topic, struct err *e);
+
+/* A page of events. Slices borrow from `text`. */
+struct api_page {
+	struct buf text;
+	struct event *events;
+	size_t n;
+};
+
+int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
+	struct err *e);
+void api_page_release(struct api_page *page);
+
+/* `event_id` is the caller's to free. */
+int api_publish(struct api *a, const struct dialect_publication *p,
+	char **event_id, struct err *e);
+
+/* Files: reserve an object and get its presigned URL; what is known of one. */
+int api_reserve(struct api *a, const char *topic, const char *name,
+	const char *content_type, int64_t size, struct dialect_object *o,
+	struct err *e);
+int api_object(struct api *a, const char *topic, const char *id,
+	struct dialect_object *o, struct err *e);
+
+#endif

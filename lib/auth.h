@@ -1,0 +1,45 @@
+/* service: from a code to credentials, and from credentials to a token that is
+ * valid now.
+ *
+ * One token request for many callers: whoever needs a token and finds none in
+ * the shared cache takes its lock, looks again, and only then asks (DESIGN 4).
+ * A refresh token is forgotten by all before it is sent. A 429 is remembered
+ * for all until its end. */
+#ifndef AGENTRUX_AUTH_H
+#define AGENTRUX_AUTH_H
+
+#include "cred.h"
+#include "dialect.h"
+#include "err.h"
+#include "http.h"
+#include "token.h"
+#include "wire.h"
+
+struct auth {
+	struct http *http; /* borrowed, as are the next three */
+	const char *base_url;
+	const struct cred *cred;
+	const struct dialect *dialect;
+	struct token_cache cache;
+	struct token token; /* what this process knows */
+};
+
+/* The others are set by the caller; opens the cache. */
+int auth_open(struct auth *a, struct err *e);
+void auth_close(struct auth *a);
+
+/* A valid access token, borrowed until the next call here. */
+int auth_token(struct auth *a, const char **token, struct err *e);
+
+/* A server answered 401 to this token: drop it, unless another has taken its
+ * place meanwhile. */
+int auth_rejected(struct auth *a, const char *token, struct err *e);
+
+/* Redeems an activation code: one request, never repeated. On 0 `cred` has id
+ * and secret (its base_url is the caller's affair) and `grants` is an array to
+ * be freed, or NULL. On -1 `we` tells what the service said, if anything. */
+int auth_redeem(struct http *http, const char *base_url, const char *code,
+	struct cred *cred, struct json **grants, struct wire_error *we,
+	struct err *e);
+
+#endif

@@ -1,0 +1,369 @@
+/* service: the classic dialect (PROTOCOL, left column), the only place with
+ * its paths and field names. */
+#include "dialect.h"
+
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TOKEN_LIFETIME_MS = 3600000, /* where expires_at tells nothing */
+	PAGE_MAX = 67108864,	     /* a page of 100 events in memory */
+};
+
+/* The body so far made of a JSON document, which is taken. */
+static void body_json(struct wire_request *r, struct json *doc)
+{
+	char *text = json_print(doc);
+
+	r->method = "POST";
+	buf_str(&r->body, text);
+	buf_wipe_free(text);
+	json_free(doc);
+}
+
+static void path_topic(
+	struct wire_request *r, const char *topic, const char *rest)
+{
+	buf_str(&r->path, "/topics/");
+	http_escape(&r->path, topic);
+	buf_str(&r->path, rest);
+}
+
+static int incomplete(struct err *e, const char *field)
+{
+	return err_set(e, EX_TEMPFAIL,
+		"the service's answer has no usable '%s'", field);
+}
+
+/* A required text of an answer, copied. */
+static int need(
+	const struct json *a, const char *field, char **to, struct err *e)
+{
+	const char *s = json_text(a, field);
+
+	if (s == NULL || *s == '\0')
+		return incomplete(e, field);
+	*to = xstrdup(s);
+	return 0;
+}
+
+/* --- activation and tokens --- */
+
+static void redeem_request(struct wire_request *r, const char *code)
+{
+	struct json *doc = json_object();
+
+	json_set_text(doc, "activation_code", code);
+	buf_str(&r->path, "/auth/activate");
+	r->secret = true;
+	body_json(r, doc);
+}
+
+static int redeem_answer(const struct json *a, struct cred *c,
+	struct json **grants, struct err *e)
+{
+	const struct json *list = json_member(a, "grants");
+
+	if (need(a, "script_id", &c->script_id, e) < 0 ||
+		need(a, "client_secret", &c->secret, e) < 0)
+		return -1;
+	*grants = json_is_array(list) ? json_copy(list) : NULL;
+	return 0;
+}
+
+static void with_credentials(struct json *doc, const struct cred *c)
+{
+	json_set_text(doc, "script_id", c->script_id);
+	json_set_text(doc, "client_secret", c->secret);
+}
+
+static void token_request(struct wire_request *r, const struct cred *c)
+{
+	struct json *doc = json_object();
+
+	with_credentials(doc, c);
+	buf_str(&r->path, "/auth/token");
+	r->secret = true;
+	body_json(r, doc);
+}
+
+static void refresh_request(struct wire_request *r, const char *refresh_token)
+{
+	struct json *doc = json_object();
+
+	json_set_text(doc, "refresh_token", refresh_token);
+	buf_str(&r->path, "/auth/refresh");
+	r->secret = true;
+	body_json(r, doc);
+}
+
+/* "+09:00" and the like in seconds; 0 for Z or nothing. -1: neither. */
+static int offset_seconds(const char *s, long *seconds)
+{
+	int h, m;
+	char sign = *s;
+
+	*seconds = 0;
+	if (*s == '\0' || strcmp(s, "Z") == 0 || strcmp(s, "z") == 0)
+		return 0;
+	if ((sign != '+' && sign != '-') || strlen(s) < 5)
+		return -1;
+	if (s[3] == ':')
+		m = atoi(s + 4);
+	else
+		m = atoi(s + 3);
+	h = (s[1] - '0') * 10 + (s[2] - '0');
+	*seconds = (sign == '-' ? -1 : 1) * (h * 3600L + m * 60L);
+	return 0;
+}
+
+/* An ISO 8601 time with a T, in ms since the epoch; -1 if it is none. */
+static int64_t iso_ms(const char *s)
+{
+	struct tm tm = { 0 };
+	const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	long offset;
+
+	if (rest == NULL)
+		return -1;
+	if (*rest == '.' || *rest == ',')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (offset_seconds(rest, &offset) < 0)
+		return -1;
+	return ((int64_t)timegm(&tm) - offset) * 1000;
+}
+
+static int64_t lifetime(const struct json *a, time_t date)
+{
+	const char *text = json_text(a, "expires_at");
+	int64_t end = -1, now;
+
+	if (text)
+		end = iso_ms(text);
+	else if (!json_int(a, "expires_at", &end))
+		end = -1;
+	if (end <= 0)
+		return TOKEN_LIFETIME_MS;
+	/* Both times are the server's: our own clock may be wrong. */
+	now = (int64_t)(date ? date : time(NULL)) * 1000;
+	end -= now;
+	/* Without the server's Date and with a wrong clock of ours the
+	 * difference means nothing; the documented lifetime does. */
+	if (!date && (end <= 0 || end > TOKEN_LIFETIME_MS))
+		return TOKEN_LIFETIME_MS;
+	return end;
+}
+
+static int token_answer(const struct json *a, time_t date,
+	struct dialect_token *t, struct err *e)
+{
+	const char *refresh = json_text(a, "refresh_token");
+
+	if (need(a, "access_token", &t->access, e) < 0)
+		return -1;
+	t->refresh = refresh && *refresh ? xstrdup(refresh) : NULL;
+	t->lifetime_ms = lifetime(a, date);
+	return 0;
+}
+
+static void invite_request(
+	struct wire_request *r, const struct cred *c, const char *code)
+{
+	struct json *doc = json_object();
+
+	json_set_text(doc, "invite_code", code);
+	with_credentials(doc, c);
+	buf_str(&r->path, "/auth/redeem-invite-code");
+	r->secret = true;
+	body_json(r, doc);
+}
+
+static void rotate_request(struct wire_request *r, const struct cred *c)
+{
+	struct json *doc = json_object();
+
+	with_credentials(doc, c);
+	buf_str(&r->path, "/auth/rotate-key");
+	r->secret = true;
+	body_json(r, doc);
+}
+
+/* --- events --- */
+
+static void page_request(struct wire_request *r, const struct dialect_page *p)
+{
+	path_topic(r, p->topic, "/events");
+	buf_printf(&r->path, "?limit=%ld", p->limit);
+	if (p->after) {
+		buf_str(&r->path, "&after_sequence_no=");
+		http_escape(&r->path, p->after);
+	}
+	if (p->type) {
+		buf_str(&r->path, "&type=");
+		http_escape(&r->path, p->type);
+	}
+	r->answer_max = PAGE_MAX;
+}
+
+static int page_answer(struct slice doc, struct slice *events, struct err *e)
+{
+	if (!slice_member(doc, "items", events) || slice_kind(*events) != '[')
+		return incomplete(e, "items");
+	return 0;
+}
+
+static void publish_request(
+	struct wire_request *r, const struct dialect_publication *p)
+{
+	char *quoted = json_quote(p->type);
+
+	r->method = "POST";
+	path_topic(r, p->topic, "/events");
+	buf_printf(&r->body, "{\"type\":%s,\"payload\":", quoted);
+	buf_add(&r->body, p->payload.p, p->payload.len);
+	free(quoted);
+	if (p->correlation_id) {
+		quoted = json_quote(p->correlation_id);
+		buf_printf(&r->body, ",\"correlation_id\":%s", quoted);
+		free(quoted);
+	}
+	if (p->reply_topic) {
+		quoted = json_quote(p->reply_topic);
+		buf_printf(&r->body, ",\"reply_topic\":%s", quoted);
+		free(quoted);
+	}
+	buf_char(&r->body, '}');
+}
+
+static int publish_answer(const struct json *a, char **event_id, struct err *e)
+{
+	return need(a, "event_id", event_id, e);
+}
+
+static void stream_request(
+	struct wire_request *r, const char *topic, const char *position)
+{
+	path_topic(r, topic, "/events/stream");
+	wire_request_header(r, "Cache-Control: no-cache");
+	if (position) {
+		buf_str(&r->path, "?after_sequence_no=");
+		http_escape(&r->path, position);
+		wire_request_header(r, "Last-Event-ID: %s", position);
+	}
+}
+
+static enum dialect_hint hint(const struct sse_frame *frame, int64_t *latest)
+{
+	struct json *doc;
+
+	if (frame->event[0] && strcmp(frame->event, "message") &&
+		strcmp(frame->event, "hint"))
+		return strcmp(frame->event, "resync_required") == 0
+			       ? DIALECT_RESYNC
+			       : DIALECT_ALIVE;
+	doc = json_parse(frame->data, frame->data_len, NULL);
+	json_int(doc, "latest_sequence_no", latest);
+	json_free(doc);
+	return DIALECT_EVENT;
+}
+
+/* --- files --- */
+
+static void reserve_request(struct wire_request *r, const char *topic,
+	const char *name, const char *content_type, int64_t size)
+{
+	struct json *doc = json_object();
+
+	json_set_text(doc, "content_type", content_type);
+	json_set_text(doc, "filename", name);
+	json_set_int(doc, "size", size);
+	path_topic(r, topic, "/payloads");
+	r->secret = true; /* a presigned URL is a key in itself */
+	body_json(r, doc);
+}
+
+static char *optional(const struct json *a, const char *field)
+{
+	const char *s = json_text(a, field);
+
+	return s && *s ? xstrdup(s) : NULL;
+}
+
+static int reserve_answer(
+	const struct json *a, struct dialect_object *o, struct err *e)
+{
+	if (need(a, "object_id", &o->id, e) < 0 ||
+		need(a, "upload_url", &o->put_url, e) < 0)
+		return -1;
+	o->get_url = optional(a, "download_url");
+	o->size = -1;
+	return 0;
+}
+
+static void object_request(
+	struct wire_request *r, const char *topic, const char *id)
+{
+	path_topic(r, topic, "/payloads/");
+	http_escape(&r->path, id);
+	r->secret = true;
+}
+
+static int object_answer(
+	const struct json *a, struct dialect_object *o, struct err *e)
+{
+	if (need(a, "download_url", &o->get_url, e) < 0)
+		return -1;
+	o->id = optional(a, "object_id");
+	o->content_type = optional(a, "content_type");
+	if (!json_int(a, "size", &o->size))
+		o->size = -1;
+	return 0;
+}
+
+static char *object_url(const char *base_url, const char *topic, const char *id)
+{
+	return xasprintf("%s/topics/%s/payloads/%s", base_url, topic, id);
+}
+
+static struct json *attachment(
+	const char *name, const struct dialect_object *o, const char *url)
+{
+	struct json *line = json_object();
+
+	json_set_text(line, "name", name);
+	json_set_text(line, "object_id", o->id);
+	json_set_text(line, "content_type", o->content_type);
+	json_set_int(line, "size", o->size);
+	json_set_text(line, "download_url", url);
+	return line;
+}
+
+const struct dialect dialect_classic = {
+	.name = "classic",
+	.code_prefix = "ac_",
+	.oldest = "0",
+	.numeric = true,
+	.names = { .type = "type", .position = "sequence_no" },
+	.redeem_request = redeem_request,
+	.redeem_answer = redeem_answer,
+	.token_request = token_request,
+	.refresh_request = refresh_request,
+	.token_answer = token_answer,
+	.invite_request = invite_request,
+	.rotate_request = rotate_request,
+	.page_request = page_request,
+	.page_answer = page_answer,
+	.publish_request = publish_request,
+	.publish_answer = publish_answer,
+	.stream_request = stream_request,
+	.hint = hint,
+	.reserve_request = reserve_request,
+	.reserve_answer = reserve_answer,
+	.object_request = object_request,
+	.object_answer = object_answer,
+	.object_url = object_url,
+	.attachment = attachment,
+};

@@ -1,0 +1,138 @@
+/* service: what differs between the two dialects of the service, as one table
+ * of functions. classic.c and oauth.c fill it; nothing else knows an endpoint's
+ * path or a field's name. The functions are pure: a request is built into a
+ * wire_request, an answer is read from its text.
+ *
+ * Building cannot fail but by a ceiling, which shows as `full` in the buffers.
+ * Reading returns 0, or -1 with EX_TEMPFAIL for an answer that is not what the
+ * protocol says (it counts as a 5xx does). */
+#ifndef AGENTRUX_DIALECT_H
+#define AGENTRUX_DIALECT_H
+
+#include "cred.h"
+#include "event.h"
+#include "json.h"
+#include "sse.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+/* What a token endpoint grants. Texts are the caller's to wipe and free. */
+struct dialect_token {
+	char *access;
+	char *refresh; /* NULL: none */
+	int64_t lifetime_ms;
+};
+
+/* Which page of a topic. */
+struct dialect_page {
+	const char *topic;
+	const char *after; /* position, or NULL: the newest (classic) */
+	long limit;
+	const char *type;  /* of events; NULL: all */
+	bool exclude_self; /* leave out what this script published */
+};
+
+struct dialect_publication {
+	const char *topic;
+	const char *type;
+	struct slice payload;
+	const char *correlation_id; /* NULL: none, like the others below */
+	const char *reply_topic;
+};
+
+/* What is known of a payload object. Texts are the caller's to free. */
+struct dialect_object {
+	char *id;
+	char *put_url; /* only from a reservation */
+	char *get_url; /* NULL: ask for the object */
+	char *content_type;
+	int64_t size; /* -1: not said */
+};
+
+enum dialect_hint {
+	DIALECT_ALIVE, /* only shows that the stream lives */
+	DIALECT_EVENT,
+	DIALECT_RESYNC,
+};
+
+struct dialect {
+	const char *name;
+	const char *code_prefix;
+	const char *oldest; /* the position before everything */
+	bool numeric;	    /* positions are numbers, to be kept as such */
+	struct event_names names;
+
+	/* activation */
+	void (*redeem_request)(struct wire_request *r, const char *code);
+	/* Fills id and secret of `c`; `grants` gets a JSON array, to be freed,
+	 * or NULL where the dialect tells none. */
+	int (*redeem_answer)(const struct json *a, struct cred *c,
+		struct json **grants, struct err *e);
+
+	/* tokens; refresh_request is NULL where there are no such tokens */
+	void (*token_request)(struct wire_request *r, const struct cred *c);
+	void (*refresh_request)(
+		struct wire_request *r, const char *refresh_token);
+	/* `date`: the server's clock when it answered, 0 if unknown. */
+	int (*token_answer)(const struct json *a, time_t date,
+		struct dialect_token *t, struct err *e);
+
+	/* cross-account invites and secret rotation; NULL: not there */
+	void (*invite_request)(
+		struct wire_request *r, const struct cred *c, const char *code);
+	void (*rotate_request)(struct wire_request *r, const struct cred *c);
+
+	/* events */
+	void (*page_request)(
+		struct wire_request *r, const struct dialect_page *p);
+	/* `events` gets the array, borrowed from the text. */
+	int (*page_answer)(
+		struct slice doc, struct slice *events, struct err *e);
+	void (*publish_request)(
+		struct wire_request *r, const struct dialect_publication *p);
+	int (*publish_answer)(
+		const struct json *a, char **event_id, struct err *e);
+
+	/* hints: the request of a stream resuming behind a position (NULL:
+	 * from now on), and what a frame means. `latest` gets the newest
+	 * sequence number where a frame tells it, else stays. */
+	void (*stream_request)(struct wire_request *r, const char *topic,
+		const char *position);
+	enum dialect_hint (*hint)(
+		const struct sse_frame *frame, int64_t *latest);
+
+	/* files */
+	void (*reserve_request)(struct wire_request *r, const char *topic,
+		const char *name, const char *content_type, int64_t size);
+	int (*reserve_answer)(
+		const struct json *a, struct dialect_object *o, struct err *e);
+	void (*object_request)(
+		struct wire_request *r, const char *topic, const char *id);
+	int (*object_answer)(
+		const struct json *a, struct dialect_object *o, struct err *e);
+	/* Where people fetch an object whose reservation named no URL. */
+	char *(*object_url)(
+		const char *base_url, const char *topic, const char *id);
+	/* The attachment line of an uploaded object. */
+	struct json *(*attachment)(const char *name,
+		const struct dialect_object *o, const char *url);
+};
+
+extern const struct dialect dialect_classic;
+
+/* By an activation code's prefix; NULL: no dialect knows it. */
+const struct dialect *dialect_of_code(const char *code);
+
+/* By the credentials; NULL with EX_CONFIG if it is one we do not speak. */
+const struct dialect *dialect_of_cred(const struct cred *c, struct err *e);
+
+/* Any dialect's code: its prefix and 20 to 200 of [A-Za-z0-9_-]. */
+bool dialect_code_ok(const char *code);
+
+void dialect_token_release(struct dialect_token *t);
+void dialect_object_release(struct dialect_object *o);
+
+#endif

@@ -1,0 +1,194 @@
+#include "wire.h"
+
+#include "json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void wire_request_init(struct wire_request *r, const char *what)
+{
+	memset(r, 0, sizeof *r);
+	r->what = what;
+	r->method = "GET";
+	r->path = (struct buf)BUF_INIT(WIRE_PATH_MAX);
+	r->body = (struct buf)BUF_SECRET(WIRE_BODY_MAX);
+}
+
+void wire_request_header(struct wire_request *r, const char *fmt, ...)
+{
+	char text[4608];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	/* What came from outside must not start a header of its own. */
+	text[strcspn(text, "\r\n")] = '\0';
+	if (r->n_headers < WIRE_HEADERS_MAX)
+		r->headers[r->n_headers++] = xstrdup(text);
+}
+
+void wire_request_release(struct wire_request *r)
+{
+	size_t i;
+
+	buf_release(&r->path);
+	buf_release(&r->body);
+	for (i = 0; i < r->n_headers; i++)
+		free(r->headers[i]);
+	r->n_headers = 0;
+}
+
+int wire_exit_code(int status)
+{
+	switch (status) {
+	case 400:
+	case 409:
+	case 413:
+	case 422:
+		return EX_DATAERR;
+	case 401:
+	case 403:
+		return EX_NOPERM;
+	case 404:
+		return EX_NOINPUT;
+	case 429:
+		return EX_TEMPFAIL;
+	default:
+		return status >= 500 || status == 0 ? EX_TEMPFAIL : EX_FAILED;
+	}
+}
+
+static const char *code_for(int status)
+{
+	switch (status) {
+	case 400:
+	case 422:
+		return "INVALID";
+	case 401:
+		return "UNAUTHORIZED";
+	case 403:
+		return "FORBIDDEN";
+	case 404:
+		return "NOT_FOUND";
+	case 409:
+		return "CONFLICT";
+	case 429:
+		return "RATE_LIMITED";
+	default:
+		return "";
+	}
+}
+
+static void put(char *to, size_t size, const char *text)
+{
+	if (text)
+		snprintf(to, size, "%s", text);
+}
+
+/* {"code"|"error", "message"} in an object of the error body. */
+static void from_object(const struct json *o, struct wire_error *we)
+{
+	put(we->code, sizeof we->code, json_text(o, "error"));
+	put(we->code, sizeof we->code, json_text(o, "code"));
+	put(we->message, sizeof we->message, json_text(o, "message"));
+}
+
+/* The shapes that the service has used (PROTOCOL "Errors"). */
+static void read_error(const struct http_answer *a, struct wire_error *we)
+{
+	struct json *doc = json_parse(buf_text(&a->body), a->body.len, NULL);
+	const struct json *error = json_member(doc, "error");
+	const struct json *detail = json_member(doc, "detail");
+
+	we->status = a->status;
+	put(we->code, sizeof we->code, code_for(a->status));
+	if (json_is_object(error)) {
+		from_object(error, we);
+	} else if (json_string(error)) {
+		put(we->code, sizeof we->code, json_string(error));
+		put(we->message, sizeof we->message,
+			json_text(doc, "error_description"));
+	} else if (json_is_object(detail)) {
+		from_object(detail, we);
+	} else if (json_string(detail)) {
+		put(we->message, sizeof we->message, json_string(detail));
+	} else if (json_string(doc)) {
+		put(we->message, sizeof we->message, json_string(doc));
+	}
+	json_free(doc);
+}
+
+static const char *remedy(int status)
+{
+	switch (status) {
+	case 401:
+		return "; the secret was rotated or revoked: activate again";
+	case 403:
+		return "; ask for a grant";
+	case 429:
+		return "; wait, the service allows no more for now";
+	default:
+		return status >= 500 ? "; try again later" : "";
+	}
+}
+
+static int refuse(const struct wire_request *r, const struct http_answer *a,
+	struct wire_error *we, struct err *e)
+{
+	struct wire_error own = { 0 };
+
+	if (we == NULL)
+		we = &own;
+	read_error(a, we);
+	err_set(e, wire_exit_code(a->status),
+		"%s: the service answered %d%s%s%s%s%s", r->what, a->status,
+		we->code[0] ? " " : "", we->code, we->message[0] ? ": " : "",
+		we->message, remedy(a->status));
+	if (a->retry_after_ms > 0 && e)
+		e->retry_ms = a->retry_after_ms;
+	return -1;
+}
+
+int wire_exchange(struct http *h, const char *base_url,
+	const struct wire_request *r, const char *bearer, struct http_answer *a,
+	struct wire_error *we, struct err *e)
+{
+	const char *headers[WIRE_HEADERS_MAX + 3];
+	char type[128];
+	size_t n = 0;
+	char *url;
+	int status;
+
+	for (; n < r->n_headers; n++)
+		headers[n] = r->headers[n];
+	if (r->body.len) {
+		snprintf(type, sizeof type, "Content-Type: %s",
+			r->content_type ? r->content_type : "application/json");
+		headers[n++] = type;
+	}
+	headers[n++] = "Accept: application/json";
+	headers[n] = NULL;
+	url = xasprintf("%s%s", base_url, buf_text(&r->path));
+	status = http_do(h,
+		&(struct http_request){
+			.method = r->method,
+			.url = url,
+			.bearer = bearer,
+			.headers = headers,
+			.body = r->body.len ? r->body.data : NULL,
+			.body_len = r->body.len,
+			.answer_max =
+				r->answer_max ? r->answer_max : WIRE_ANSWER_MAX,
+			.secret = r->secret,
+		},
+		a, e);
+	free(url);
+	if (status < 0)
+		return err_prefix(e, "%s", r->what);
+	if (a->status >= 200 && a->status < 300)
+		return 0;
+	return refuse(r, a, we, e);
+}
