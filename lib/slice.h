@@ -26,18 +26,23 @@ enum slice_bytes {
 };
 
 /* One JSON value with white space around it, and nothing else. 0, or -1 with
- * the offset of the first byte that cannot be right in `*bad`. A BOM is
+ * the offset of the first byte that cannot be right in `*bad` (`len` if the
+ * text ends too early). A BOM is
  * malformed, as RFC 8259 has it. `text` needs no NUL. */
 int slice_document(const char *text, size_t len, enum slice_bytes bytes,
 	struct slice *value, size_t *bad);
+
+/* How many bytes at the start of `text` are whole characters of valid UTF-8:
+ * `len` if it all is. */
+size_t slice_utf8(const char *text, size_t len);
 
 /* Where offset `bad` is for people: both count from 1; columns count
  * characters (UTF-8), lines end with \n. */
 void slice_line_column(
 	const char *text, size_t bad, size_t *line, size_t *column);
 
-/* The value's kind by its first byte: { [ " t f n, and 0 for any number;
- * '\0'... for a slice that is not there. */
+/* The value's kind by its first byte: '{' '[' '"' 't' 'f' 'n', and '0' for any
+ * number; '\0' for a slice that is not there. */
 char slice_kind(struct slice value);
 
 /* Member of an object; names are compared unescaped, of double ones the last
@@ -61,8 +66,9 @@ bool slice_walk_next(
 bool slice_is(struct slice string, const char *plain);
 
 /* Appends a string's characters, unescaped, as UTF-8; a lone surrogate becomes
- * U+FFFD. false if it is not a string, does not fit, or holds U+0000 (what is
- * used as an id or a name must not be cut short there). */
+ * U+FFFD, and bytes that SLICE_ANY_BYTES let in stay as they are. false, with
+ * nothing appended, if it is not a string, does not fit, or holds U+0000 (what
+ * is used as an id or a name must not be cut short there). */
 bool slice_text(struct slice string, struct buf *out);
 
 /* An integer written as one (no fraction, no exponent) within int64_t. */

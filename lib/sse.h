@@ -6,9 +6,12 @@
  * new connection sse_restart, which keeps the last id (the standard has it
  * survive) and drops what was unfinished.
  *
- * Ceilings: a frame's data may be SSE_DATA_MAX bytes; a longer one, and a
- * longer line, is cut there and the frame delivered with `cut` set: for a hint
- * it is enough that there was one. */
+ * Ceilings: a frame's data may be SSE_DATA_MAX bytes and its name SSE_NAME_MAX;
+ * what is longer is cut there and the frame delivered with `cut` set: for a
+ * hint it is enough that there was one. An id longer than SSE_ID_MAX is passed
+ * over, as one with a NUL in it is: half an id would be a wrong place to resume
+ * from. Bytes that are not UTF-8 stay as they are; a NUL in a name becomes '?'
+ * (in data it stays). */
 #ifndef AGENTRUX_SSE_H
 #define AGENTRUX_SSE_H
 
@@ -28,13 +31,14 @@ struct sse_frame {
 	bool cut;
 };
 
-/* Called for each frame that has a data line. */
+/* Called for each frame that has a data line. Must not call in here. */
 typedef void sse_frame_fn(void *ctx, const struct sse_frame *frame);
 
 struct sse {
 	sse_frame_fn *on_frame;
 	void *ctx;
-	long retry_ms; /* last retry: field, at most an hour; -1 none */
+	/* Last retry: field, at most an hour; -1 none. Survives a restart. */
+	long retry_ms;
 	struct buf line, event, data, id, new_id;
 	bool has_data, cut, after_cr;
 	int bom; /* bytes of a leading BOM seen so far; -1: past it */

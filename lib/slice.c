@@ -1,0 +1,662 @@
+#include "slice.h"
+
+#include "err.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned char byte;
+
+/* Strings are gone through eight bytes at a time: one operation on a word that
+ * holds the same constant in every byte asks its question of all of them. */
+#define EVERY(c) (UINT64_C(0x0101010101010101) * (c))
+#define HIGH_BITS EVERY(0x80)
+
+enum { WORD = 8, BITS = 64 };
+
+/* The byte at the lowest address becomes the lowest of the number, so that
+ * the lowest bit set in a mask is the first byte found. */
+static inline uint64_t load(const byte *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, WORD);
+	return le64toh(x);
+}
+
+static inline size_t first_of(uint64_t mask)
+{
+	return (size_t)__builtin_ctzll(mask) / 8;
+}
+
+/* High bit set in each byte of `x` that is zero; what is above the first one
+ * may be wrong, so use only the lowest. */
+static inline uint64_t zeros(uint64_t x)
+{
+	return (x - EVERY(1)) & ~x & HIGH_BITS;
+}
+
+static inline bool is_space(byte c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline bool is_digit(byte c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline const byte *skip_space(const byte *p, const byte *end)
+{
+	while (p < end && is_space(*p))
+		p++;
+	return p;
+}
+
+/* One character of two to four bytes, as RFC 3629 has it: no overlong form, no
+ * surrogate, nothing above U+10FFFF. Returns what follows it, or NULL with the
+ * first byte that cannot be right in `*wrong`. */
+static const byte *character(const byte *p, const byte *end, const byte **wrong)
+{
+	byte lead = *p, low = 0x80, high = 0xbf;
+	int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+
+	*wrong = p;
+	if (lead < 0xc2 || lead > 0xf4)
+		return NULL;
+	if (lead == 0xe0)
+		low = 0xa0;
+	else if (lead == 0xed)
+		high = 0x9f;
+	else if (lead == 0xf0)
+		low = 0x90;
+	else if (lead == 0xf4)
+		high = 0x8f;
+	for (p++; more; more--, p++) {
+		if (p == end || *p < low || *p > high) {
+			*wrong = p;
+			return NULL;
+		}
+		low = 0x80;
+		high = 0xbf;
+	}
+	return p;
+}
+
+size_t slice_utf8(const char *text, size_t len)
+{
+	const byte *start = (const byte *)text, *p = start, *end = p + len;
+	const byte *next, *wrong;
+
+	while (p < end) {
+		next = *p < 0x80 ? p + 1 : character(p, end, &wrong);
+		if (next == NULL)
+			break;
+		p = next;
+	}
+	return (size_t)(p - start);
+}
+
+/* The check. Its functions return what follows the thing they read, or NULL
+ * with the first byte that cannot be right in `wrong`. */
+struct check {
+	const byte *end, *wrong;
+	enum slice_bytes bytes;
+	/* Open containers, one bit each, 1 for an object: the innermost are in
+	 * `top`, and each 64 further out in a word of `below`. */
+	uint64_t top;
+	uint64_t *below;
+	size_t depth, words;
+};
+
+static const byte *fail(struct check *c, const byte *wrong)
+{
+	c->wrong = wrong;
+	return NULL;
+}
+
+static void push(struct check *c, bool object)
+{
+	size_t word = c->depth / BITS;
+
+	if (c->depth % BITS == 0 && c->depth) {
+		if (word > c->words) {
+			c->words = 2 * word;
+			c->below =
+				xrealloc(c->below, c->words * sizeof *c->below);
+		}
+		c->below[word - 1] = c->top;
+	}
+	c->top = c->top << 1 | object;
+	c->depth++;
+}
+
+static void pop(struct check *c)
+{
+	c->depth--;
+	c->top >>= 1;
+	if (c->depth % BITS == 0 && c->depth)
+		c->top = c->below[c->depth / BITS - 1];
+}
+
+static inline bool is_plain(byte c)
+{
+	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Skips what stands for itself in a string. */
+static inline const byte *skip_plain(const byte *p, const byte *end)
+{
+	for (; end - p >= WORD; p += WORD) {
+		uint64_t x = load(p);
+		uint64_t other = ((x ^ EVERY('"')) - EVERY(1)) |
+				 ((x ^ EVERY('\\')) - EVERY(1)) |
+				 (x - EVERY(' ')) | x;
+
+		if (other & HIGH_BITS)
+			return p + first_of(other & HIGH_BITS);
+	}
+	while (p < end && is_plain(*p))
+		p++;
+	return p;
+}
+
+/* From a backslash on. */
+static const byte *check_escape(struct check *c, const byte *p)
+{
+	int i;
+
+	if (++p == c->end)
+		return fail(c, p);
+	if (*p != 'u')
+		return *p && strchr("\"\\/bfnrt", *p) ? p + 1 : fail(c, p);
+	p++;
+	for (i = 0; i < 4; i++, p++)
+		if (p == c->end || *p == '\0' ||
+			!strchr("0123456789abcdefABCDEF", *p))
+			return fail(c, p);
+	return p;
+}
+
+static const byte *check_wide(struct check *c, const byte *p)
+{
+	while (p && p < c->end && *p >= 0x80) {
+		if (c->bytes == SLICE_ANY_BYTES)
+			p++;
+		else
+			p = character(p, c->end, &c->wrong);
+	}
+	return p;
+}
+
+/* From the opening quote on. */
+static inline const byte *check_string(struct check *c, const byte *p)
+{
+	p++;
+	for (;;) {
+		p = skip_plain(p, c->end);
+		if (p == c->end)
+			return fail(c, p);
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\')
+			p = check_escape(c, p);
+		else if (*p >= 0x80)
+			p = check_wide(c, p);
+		else
+			return fail(c, p);
+		if (p == NULL)
+			return NULL;
+	}
+}
+
+static const byte *check_digits(struct check *c, const byte *p)
+{
+	if (p == c->end || !is_digit(*p))
+		return fail(c, p);
+	while (p < c->end && is_digit(*p))
+		p++;
+	return p;
+}
+
+static const byte *check_number(struct check *c, const byte *p)
+{
+	if (*p == '-')
+		p++;
+	if (p < c->end && *p == '0')
+		p++;
+	else
+		p = check_digits(c, p);
+	if (p && p < c->end && *p == '.')
+		p = check_digits(c, p + 1);
+	if (p && p < c->end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < c->end && (*p == '+' || *p == '-'))
+			p++;
+		p = check_digits(c, p);
+	}
+	return p;
+}
+
+static const byte *check_word(struct check *c, const byte *p, const char *word)
+{
+	for (; *word; word++, p++)
+		if (p == c->end || *p != (byte)*word)
+			return fail(c, p);
+	return p;
+}
+
+static inline const byte *check_scalar(struct check *c, const byte *p)
+{
+	if (p == c->end)
+		return fail(c, p);
+	switch (*p) {
+	case '"':
+		return check_string(c, p);
+	case 't':
+		return check_word(c, p, "true");
+	case 'f':
+		return check_word(c, p, "false");
+	case 'n':
+		return check_word(c, p, "null");
+	case '-':
+		return check_number(c, p);
+	default:
+		return is_digit(*p) ? check_number(c, p) : fail(c, p);
+	}
+}
+
+/* A member's name and its colon, up to the value. */
+static inline const byte *check_name(struct check *c, const byte *p)
+{
+	if (p == c->end || *p != '"')
+		return fail(c, p);
+	p = check_string(c, p);
+	if (p == NULL)
+		return NULL;
+	p = skip_space(p, c->end);
+	if (p == c->end || *p != ':')
+		return fail(c, p);
+	return skip_space(p + 1, c->end);
+}
+
+/* After a value: closes what closes. Returns where the next value starts, or
+ * with depth 0 where the whole value ends. */
+static inline const byte *check_after(struct check *c, const byte *p)
+{
+	while (c->depth) {
+		bool object = c->top & 1;
+
+		p = skip_space(p, c->end);
+		if (p == c->end)
+			return fail(c, p);
+		if (*p == ',') {
+			p = skip_space(p + 1, c->end);
+			return object ? check_name(c, p) : p;
+		}
+		if (*p != (object ? '}' : ']'))
+			return fail(c, p);
+		p++;
+		pop(c);
+	}
+	return p;
+}
+
+/* From the first byte of a value on. */
+static const byte *check_value(struct check *c, const byte *p)
+{
+	do {
+		bool object;
+
+		if (p == c->end || (*p != '{' && *p != '[')) {
+			p = check_scalar(c, p);
+		} else {
+			object = *p == '{';
+			push(c, object);
+			p = skip_space(p + 1, c->end);
+			if (p == c->end || *p != (object ? '}' : ']')) {
+				if (object)
+					p = check_name(c, p);
+				continue;
+			}
+		}
+		if (p)
+			p = check_after(c, p);
+	} while (p && c->depth);
+	return p;
+}
+
+int slice_document(const char *text, size_t len, enum slice_bytes bytes,
+	struct slice *value, size_t *bad)
+{
+	const byte *start = (const byte *)text, *first, *last, *p;
+	struct check c = { .end = start + len, .bytes = bytes };
+
+	*value = (struct slice){ NULL, 0 };
+	first = skip_space(start, c.end);
+	last = check_value(&c, first);
+	free(c.below);
+	p = last ? skip_space(last, c.end) : c.wrong;
+	if (last == NULL || p != c.end) {
+		*bad = (size_t)(p - start);
+		return -1;
+	}
+	*value = (struct slice){ (const char *)first, (size_t)(last - first) };
+	return 0;
+}
+
+void slice_line_column(
+	const char *text, size_t bad, size_t *line, size_t *column)
+{
+	size_t i;
+
+	*line = *column = 1;
+	for (i = 0; i < bad; i++) {
+		if (text[i] == '\n') {
+			++*line;
+			*column = 1;
+		} else if (((byte)text[i] & 0xc0) != 0x80) {
+			++*column;
+		}
+	}
+}
+
+char slice_kind(struct slice value)
+{
+	if (value.p == NULL || value.len == 0)
+		return '\0';
+	return *value.p && strchr("{[\"tfn", *value.p) ? *value.p : '0';
+}
+
+/* From here on texts were checked: brackets pair up, quotes close. The ends are
+ * watched all the same, so that a wrong slice gives wrong answers and no more.
+ *
+ * What follows the string whose opening quote is at `p`. */
+static inline const byte *string_end(const byte *p, const byte *end)
+{
+	for (p++; p < end;) {
+		if (end - p >= WORD) {
+			uint64_t x = load(p);
+			uint64_t hit =
+				zeros(x ^ EVERY('"')) | zeros(x ^ EVERY('\\'));
+
+			if (hit == 0) {
+				p += WORD;
+				continue;
+			}
+			p += first_of(hit);
+		}
+		if (*p == '"')
+			return p + 1;
+		p += *p == '\\' ? 2 : 1;
+	}
+	return end;
+}
+
+/* The next quote or bracket. A bracket and a brace differ by one bit (0x20),
+ * and as they pair up in a checked text, counting them together will do. */
+static inline const byte *next_structural(const byte *p, const byte *end)
+{
+	for (; end - p >= WORD; p += WORD) {
+		uint64_t x = load(p), either = x | EVERY(0x20);
+		uint64_t hit = zeros(x ^ EVERY('"')) |
+			       zeros(either ^ EVERY('{')) |
+			       zeros(either ^ EVERY('}'));
+
+		if (hit)
+			return p + first_of(hit);
+	}
+	while (p < end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}')
+		p++;
+	return p;
+}
+
+static const byte *container_end(const byte *p, const byte *end)
+{
+	size_t depth = 0;
+
+	while (p < end) {
+		if (*p == '"') {
+			p = string_end(p, end);
+		} else {
+			depth += (*p | 0x20) == '{' ? 1 : (size_t)-1;
+			p++;
+			if (depth == 0)
+				return p;
+		}
+		p = next_structural(p, end);
+	}
+	return end;
+}
+
+static const byte *value_end(const byte *p, const byte *end)
+{
+	if (*p == '"')
+		return string_end(p, end);
+	if (*p == '{' || *p == '[')
+		return container_end(p, end);
+	while (p < end && !is_space(*p) && *p != ',' && *p != '}' && *p != ']')
+		p++;
+	return p;
+}
+
+void slice_walk_start(struct slice_walk *w, struct slice container)
+{
+	char kind = slice_kind(container);
+
+	*w = (struct slice_walk){ .object = kind == '{' };
+	if ((kind == '{' || kind == '[') && container.len >= 2) {
+		w->at = container.p + 1;
+		w->end = container.p + container.len - 1;
+	}
+}
+
+bool slice_walk_next(
+	struct slice_walk *w, struct slice *name, struct slice *value)
+{
+	const byte *p = (const byte *)w->at, *end = (const byte *)w->end;
+	struct slice key = { NULL, 0 };
+	const byte *start;
+
+	while (p < end && (*p == ',' || is_space(*p)))
+		p++;
+	if (p == end)
+		return false;
+	if (w->object) {
+		start = p;
+		p = string_end(p, end);
+		key = (struct slice){ (const char *)start,
+			(size_t)(p - start) };
+		while (p < end && (*p == ':' || is_space(*p)))
+			p++;
+		if (p == end)
+			return false;
+	}
+	start = p;
+	p = value_end(p, end);
+	*value = (struct slice){ (const char *)start, (size_t)(p - start) };
+	if (name)
+		*name = key;
+	w->at = (const char *)p;
+	return true;
+}
+
+bool slice_member(struct slice object, const char *name, struct slice *value)
+{
+	struct slice_walk w;
+	struct slice key, v;
+	bool found = false;
+
+	if (slice_kind(object) != '{')
+		return false;
+	slice_walk_start(&w, object);
+	while (slice_walk_next(&w, &key, &v)) {
+		if (slice_is(key, name)) {
+			*value = v;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* What is between the quotes. false: not a string. */
+static bool inside(struct slice string, struct slice *in)
+{
+	if (slice_kind(string) != '"' || string.len < 2)
+		return false;
+	*in = (struct slice){ string.p + 1, string.len - 2 };
+	return true;
+}
+
+static unsigned hex4(const char *p)
+{
+	unsigned v = 0;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		v = v * 16 + ((unsigned)p[i] & 0xf) + (p[i] > '9' ? 9 : 0);
+	return v;
+}
+
+/* The code point of the \uXXXX at the start of `in`, a pair of surrogates taken
+ * as one. */
+static unsigned take_unicode(struct slice *in)
+{
+	unsigned c = hex4(in->p + 2), low;
+
+	in->p += 6;
+	in->len -= 6;
+	if (c < 0xd800 || c > 0xdfff)
+		return c;
+	if (c < 0xdc00 && in->len >= 6 && in->p[0] == '\\' && in->p[1] == 'u') {
+		low = hex4(in->p + 2);
+		if (low >= 0xdc00 && low <= 0xdfff) {
+			in->p += 6;
+			in->len -= 6;
+			return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+		}
+	}
+	return 0xfffd;
+}
+
+static size_t to_utf8(unsigned c, char out[4])
+{
+	static const byte lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i;
+
+	for (i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)(lead[n] | c);
+	return n;
+}
+
+/* Takes what comes next in a string: a piece without escapes, which is part of
+ * the text, or one escape, which is put into `out`. */
+static struct slice take_piece(struct slice *in, char out[4])
+{
+	static const char letters[] = "bfnrt", means[] = "\b\f\n\r\t";
+	const char *at = memchr(in->p, '\\', in->len), *known;
+	struct slice piece = { in->p, at ? (size_t)(at - in->p) : in->len };
+
+	if (piece.len) {
+		in->p += piece.len;
+		in->len -= piece.len;
+		return piece;
+	}
+	if (in->len >= 6 && in->p[1] == 'u')
+		return (struct slice){ out, to_utf8(take_unicode(in), out) };
+	if (in->len < 2) {
+		in->len = 0;
+		return (struct slice){ out, 0 };
+	}
+	known = strchr(letters, in->p[1]);
+	out[0] = known ? means[known - letters] : in->p[1];
+	in->p += 2;
+	in->len -= 2;
+	return (struct slice){ out, 1 };
+}
+
+bool slice_is(struct slice string, const char *plain)
+{
+	size_t n = strlen(plain);
+	struct slice in, piece;
+	char out[4];
+
+	/* No escape is shorter than what it stands for. */
+	if (!inside(string, &in) || in.len < n)
+		return false;
+	while (in.len) {
+		piece = take_piece(&in, out);
+		if (piece.len > n || memcmp(piece.p, plain, piece.len) != 0)
+			return false;
+		plain += piece.len;
+		n -= piece.len;
+	}
+	return n == 0;
+}
+
+bool slice_text(struct slice string, struct buf *out)
+{
+	size_t was = out->len;
+	struct slice in, piece;
+	char bytes[4];
+
+	if (!inside(string, &in))
+		return false;
+	while (in.len) {
+		piece = take_piece(&in, bytes);
+		if (memchr(piece.p, '\0', piece.len) ||
+			buf_add(out, piece.p, piece.len) < 0) {
+			out->len = was;
+			if (out->data)
+				out->data[was] = '\0';
+			return false;
+		}
+	}
+	return true;
+}
+
+bool slice_int(struct slice number, int64_t *v)
+{
+	bool negative = number.len && *number.p == '-';
+	const uint64_t limit = (uint64_t)INT64_MAX + negative;
+	size_t i = negative;
+	uint64_t sum = 0;
+
+	if (i == number.len)
+		return false;
+	for (; i < number.len; i++) {
+		unsigned digit = (byte)number.p[i] - (unsigned)'0';
+
+		if (digit > 9 || sum > (limit - digit) / 10)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	*v = negative ? (int64_t)-sum : (int64_t)sum;
+	return true;
+}
+
+int slice_one_line(struct slice value, struct buf *out)
+{
+	const char *p = value.p, *end;
+	size_t kept = 0;
+	char *to;
+
+	/* In a checked text they stand between tokens only. */
+	if (value.len == 0 || (!memchr(p, '\n', value.len) &&
+				      !memchr(p, '\r', value.len)))
+		return buf_add(out, p, value.len);
+	end = p + value.len;
+	for (; p < end; p++)
+		kept += *p != '\n' && *p != '\r';
+	to = buf_room(out, kept);
+	if (to == NULL)
+		return -1;
+	/* Written before it is known whether it stays: no branch to guess. */
+	for (p = value.p; p < end && kept; p++) {
+		*to = *p;
+		to += *p != '\n' && *p != '\r';
+	}
+	return 0;
+}
