@@ -1,0 +1,171 @@
+#include "waterline.h"
+
+#include "home.h"
+#include "json.h"
+#include "slice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LOCK_TRIES = 500 };
+
+#define LOCK_NAME HOME_WATERLINE ".lock"
+
+static int damaged(const struct statedir *home, struct err *e)
+{
+	return err_set(e, EX_CONFIG,
+		"reading %s/%s: it is damaged; restore it from a backup, or "
+		"move it away, and every topic starts anew",
+		home->path, HOME_WATERLINE);
+}
+
+/* Loads and checks the file. 1: `doc` is its object. 0: there is none. */
+static int load(const struct statedir *home, struct buf *text,
+	struct slice *doc, struct err *e)
+{
+	size_t bad;
+	int r = statefile_load(home, HOME_WATERLINE, text, e);
+
+	if (r <= 0)
+		return r;
+	if (slice_document(buf_text(text), text->len, SLICE_UTF8, doc, &bad) <
+			0 ||
+		slice_kind(*doc) != '{')
+		return damaged(home, e);
+	return 1;
+}
+
+/* The object that maps topics, whoever wrote the file: ours is flat, the
+ * plugin's later ones are {"v":2|3,"w":{…}}. */
+static struct slice topics_of(struct slice doc)
+{
+	struct slice inner;
+
+	if (slice_member(doc, "w", &inner) && slice_kind(inner) == '{')
+		return inner;
+	return doc;
+}
+
+/* The position in a topic's value: a number, a text, or the plugin's
+ * {"seq","event_id"}. `raw` gets it as it is to be written. */
+static int position_of(struct slice value, struct slice *raw)
+{
+	struct slice inner;
+
+	if (slice_kind(value) == '{') {
+		/* Version 2 has both; the id is what the service takes
+		 * today, the number what the classic one took. */
+		if (slice_member(value, "event_id", &inner) &&
+			slice_kind(inner) == '"')
+			value = inner;
+		else if (slice_member(value, "seq", &inner))
+			value = inner;
+	}
+	if (slice_kind(value) != '"' && slice_kind(value) != '0')
+		return -1;
+	*raw = value;
+	return 0;
+}
+
+int waterline_get(const struct statedir *home, const char *topic,
+	struct buf *position, struct err *e)
+{
+	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
+	struct slice doc, value;
+	int r = load(home, &text, &doc, e);
+
+	buf_clear(position);
+	if (r <= 0)
+		goto out;
+	r = 0;
+	if (!slice_member(topics_of(doc), topic, &value))
+		goto out;
+	r = 1;
+	if (position_of(value, &value) < 0)
+		r = damaged(home, e);
+	else if (slice_kind(value) != '"')
+		buf_add(position, value.p, value.len);
+	else if (!slice_text(value, position))
+		r = damaged(home, e);
+out:
+	buf_release(&text);
+	return r;
+}
+
+/* The new file: every other topic as it was, this one with `raw`. */
+static int rebuild(const struct statedir *home, const struct slice *doc,
+	const char *topic, const char *raw, struct buf *out, struct err *e)
+{
+	struct slice name, value;
+	struct slice_walk w;
+	char *quoted = json_quote(topic);
+
+	buf_char(out, '{');
+	if (doc) {
+		slice_walk_start(&w, topics_of(*doc));
+		while (slice_walk_next(&w, &name, &value)) {
+			if (slice_is(name, topic))
+				continue;
+			if (position_of(value, &value) < 0) {
+				free(quoted);
+				return damaged(home, e);
+			}
+			buf_add(out, name.p, name.len);
+			buf_char(out, ':');
+			buf_add(out, value.p, value.len);
+			buf_str(out, ",\n");
+		}
+	}
+	buf_printf(out, "%s:%s}\n", quoted, raw);
+	free(quoted);
+	if (out->full)
+		return err_set(e, EX_IOERR,
+			"saving %s/%s: it would grow over %d bytes", home->path,
+			HOME_WATERLINE, WATERLINE_FILE_MAX);
+	return 0;
+}
+
+/* A position must be saved even when we were told to end: so no wait of
+ * stop.h's here, but a bounded one. */
+static int lock(const struct statedir *home, struct lock *l, struct err *e)
+{
+	static const struct timespec nap = { 0, 10000000 };
+	int i, r;
+
+	for (i = 0; i < LOCK_TRIES; i++) {
+		r = lock_take(l, home, LOCK_NAME, 0, e);
+		if (r)
+			return r < 0 ? -1 : 0;
+		nanosleep(&nap, NULL);
+	}
+	return err_set(e, EX_TEMPFAIL,
+		"saving %s/%s: another process holds its lock; try again",
+		home->path, HOME_WATERLINE);
+}
+
+int waterline_set(const struct statedir *home, const char *topic,
+	const char *position, bool numeric, struct err *e)
+{
+	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
+	struct buf fresh = BUF_INIT(WATERLINE_FILE_MAX);
+	char *raw = numeric ? xstrdup(position) : json_quote(position);
+	struct lock l = LOCK_NONE;
+	struct slice doc;
+	int found, r = -1;
+
+	if (lock(home, &l, e) < 0)
+		goto out;
+	found = load(home, &text, &doc, e);
+	if (found < 0 ||
+		rebuild(home, found ? &doc : NULL, topic, raw, &fresh, e) < 0)
+		goto out;
+	r = statefile_replace(home, HOME_WATERLINE, fresh.data, fresh.len, e);
+out:
+	lock_release(&l);
+	buf_release(&text);
+	buf_release(&fresh);
+	free(raw);
+	return r;
+}
