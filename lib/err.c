@@ -158,7 +158,8 @@ int err_exit(const struct err *e)
 {
 	if (e->code == 0 || e->code == ERR_STOPPED)
 		return EX_OK;
-	say("%s", e->text);
+	if (e->text[0])
+		say("%s", e->text);
 	return e->code;
 }
 

@@ -72,7 +72,8 @@ void say_detail(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* The last line of a program: prints `e` if it holds an error and returns the
- * process's exit code (ERR_STOPPED and 0 are silent and 0). */
+ * process's exit code (ERR_STOPPED and 0 are silent and 0; an empty text, for
+ * what was said already, is silent too). */
 int err_exit(const struct err *e);
 
 /* Memory, or the end of the process. xcalloc checks n * size for overflow. */

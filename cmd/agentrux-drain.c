@@ -1,0 +1,150 @@
+/* agentrux-drain: everything new in topics, once, in order: printed, or run
+ * through a handler. What it promises is in lib/drain.h and queue.h. */
+#include "api.h"
+#include "drain.h"
+#include "err.h"
+#include "handler.h"
+#include "opt.h"
+#include "stop.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	const char *from, *key, *type;
+	bool once, peek, exclude_self, skip_busy;
+	long jobs, attempts, timeout_ms, grace_ms, limit, max, lock_wait_ms,
+		retry_ms;
+} o = {
+	.jobs = 1,
+	.attempts = 3,
+	.limit = API_PAGE_LIMIT,
+	.retry_ms = API_RETRY_MS,
+};
+
+static const struct opt rows[] = {
+	{ OPT_NUMBER, "attempts", 0, &o.attempts, "N",
+		"failed attempts before an event goes to dead/ (3)", 1, 1000 },
+	{ OPT_FLAG, "exclude-self", 0, &o.exclude_self, NULL,
+		"leave out what this script published", 0, 0 },
+	{ OPT_TEXT, "from", 0, &o.from, "WHERE",
+		"oldest: at first contact deliver all; latest: skip what is "
+		"there",
+		0, 0 },
+	{ OPT_DURATION, "grace", 0, &o.grace_ms, "SECONDS",
+		"for running handlers when told to end (0)", 0, 0 },
+	{ OPT_NUMBER, "jobs", 'j', &o.jobs, "N", "handlers at once (1)", 1,
+		HANDLER_JOBS_MAX },
+	{ OPT_TEXT, "key", 0, &o.key, "FIELD",
+		"events with the same payload field: one at a time, in order",
+		0, 0 },
+	{ OPT_NUMBER, "limit", 0, &o.limit, "N", "page size, 1 to 100 (100)", 1,
+		API_PAGE_LIMIT },
+	{ OPT_DURATION, "lock-wait", 0, &o.lock_wait_ms, "SECONDS",
+		"wait for a topic that another drain has (0)", 0, 0 },
+	{ OPT_NUMBER, "max", 'n', &o.max, "N", "end after N events", 1, 0 },
+	{ OPT_FLAG, "once", '1', &o.once, NULL,
+		"a single pass; do not read hints", 0, 0 },
+	{ OPT_FLAG, "peek", 0, &o.peek, NULL, "print, and save nothing", 0, 0 },
+	{ OPT_DURATION, "retry-time", 0, &o.retry_ms, "SECONDS",
+		"for temporary trouble, in a single pass (60)", 0, 0 },
+	{ OPT_FLAG, "skip-busy", 0, &o.skip_busy, NULL,
+		"a topic that another drain has is fine: exit 0", 0, 0 },
+	{ OPT_DURATION, "timeout", 0, &o.timeout_ms, "SECONDS",
+		"for one run of the handler (0: none)", 0, 0 },
+	{ OPT_TEXT, "type", 't', &o.type, "TYPE", "only events of this type", 0,
+		0 },
+	{ OPT_END, NULL, 0, NULL, NULL, NULL, 0, 0 }
+};
+
+static const struct opt_program program = {
+	.name = "agentrux-drain",
+	.synopsis = "[OPTIONS] [TOPIC…] [-- HANDLER [ARG…]]",
+	.about = "Print every new event of the topics, or run HANDLER for "
+		 "each; then wait for hints on stdin.",
+	.opts = rows,
+	.max_operands = -1,
+	.takes_command = true,
+	.uses_home = true,
+};
+
+static int from_where(enum drain_from *from)
+{
+	*from = DRAIN_FROM_SAVED;
+	if (o.from == NULL)
+		return 0;
+	if (strcmp(o.from, "oldest") == 0)
+		*from = DRAIN_FROM_OLDEST;
+	else if (strcmp(o.from, "latest") == 0)
+		*from = DRAIN_FROM_LATEST;
+	else
+		return -1;
+	return 0;
+}
+
+/* Wrong use that the table cannot express; EX_OK if it is right. */
+static int check(const struct opt_args *args, bool hints)
+{
+	struct err e = { 0 };
+	int i;
+
+	for (i = 0; i < args->n_operands; i++)
+		if (api_check_topic(args->operands[i], &e) < 0)
+			return opt_misuse(&program, "%s", e.text);
+	if (args->n_operands == 0 && !hints)
+		return opt_misuse(&program,
+			"a topic must be named where no hints are read");
+	if (o.peek && args->command)
+		return opt_misuse(&program, "--peek prints; it takes no "
+					    "handler");
+	return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct drain d = { .hints_fd = -1, .out_fd = STDOUT_FILENO };
+	struct api setup, pages;
+	struct opt_args args;
+	struct err e = { 0 };
+	bool hints;
+	int status;
+
+	if (!opt_parse(&program, argc, argv, &args, &status))
+		return status;
+	if (from_where(&d.from) < 0)
+		return opt_misuse(&program,
+			"--from: '%s' is neither oldest nor latest", o.from);
+	hints = !o.once && !isatty(STDIN_FILENO);
+	status = check(&args, hints);
+	if (status != EX_OK)
+		return status;
+	stop_install();
+	if (args.command == NULL)
+		stop_when_reader_closes(STDOUT_FILENO);
+	memset(&pages, 0, sizeof pages);
+	if (api_open(&setup, args.home, args.base_url, &e) == 0 &&
+		api_open(&pages, args.home, args.base_url, &e) == 0) {
+		setup.retry_ms = pages.retry_ms = o.retry_ms;
+		d.setup = &setup;
+		d.api = &pages;
+		d.topics = args.operands;
+		d.handler = args.command;
+		d.hints_fd = hints ? STDIN_FILENO : -1;
+		d.peek = o.peek;
+		d.jobs = o.jobs;
+		d.key = o.key;
+		d.type = o.type;
+		d.exclude_self = o.exclude_self;
+		d.limit = o.limit;
+		d.max = o.max;
+		d.attempts = o.attempts;
+		d.timeout_ms = o.timeout_ms;
+		d.grace_ms = o.grace_ms;
+		d.lock_wait_ms = o.lock_wait_ms;
+		d.skip_busy = o.skip_busy;
+		drain_run(&d, &e);
+	}
+	api_close(&pages);
+	api_close(&setup);
+	return err_exit(&e);
+}

@@ -1,0 +1,91 @@
+#include "outlet.h"
+
+#include "io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void outlet_init(struct outlet *o, int fd, size_t max)
+{
+	char path[32];
+	struct stat st;
+
+	*o = (struct outlet){
+		.fd = fd, .pipe_fd = -1, .pending = BUF_INIT(max)
+	};
+	/* O_NONBLOCK belongs to the open file, which is shared with whoever
+	 * started us: a pipe is opened once more, for ourselves. */
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		o->pipe_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+}
+
+void outlet_release(struct outlet *o)
+{
+	if (o->pipe_fd >= 0)
+		close(o->pipe_fd);
+	o->pipe_fd = -1;
+	buf_release(&o->pending);
+}
+
+int outlet_put(struct outlet *o, const void *p, size_t n)
+{
+	if (buf_add(&o->pending, p, n) < 0) {
+		o->pending.full = false;
+		return -1;
+	}
+	o->queued += n;
+	return 0;
+}
+
+int outlet_fd(const struct outlet *o)
+{
+	return o->pipe_fd >= 0 ? o->pipe_fd : o->fd;
+}
+
+int outlet_flush(struct outlet *o, struct err *e)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	if (o->pipe_fd < 0) {
+		if (io_put(o->fd, buf_text(&o->pending), o->pending.len, e) < 0)
+			return -1;
+		buf_clear(&o->pending);
+		return 1;
+	}
+	while (done < o->pending.len) {
+		n = write(o->pipe_fd, o->pending.data + done,
+			o->pending.len - done);
+		if (n >= 0) {
+			done += (size_t)n;
+		} else if (errno == EAGAIN) {
+			break;
+		} else if (errno != EINTR) {
+			return errno == EPIPE
+				       ? err_stopped(e)
+				       : err_errno(e,
+						 "writing to standard output");
+		}
+	}
+	buf_shift(&o->pending, done);
+	return o->pending.len == 0;
+}
+
+uint64_t outlet_taken(const struct outlet *o)
+{
+	uint64_t written = o->queued - o->pending.len;
+	int lying = 0;
+
+	if (o->pipe_fd < 0)
+		return written;
+	if (ioctl(o->pipe_fd, FIONREAD, &lying) < 0 || lying < 0)
+		lying = 0;
+	/* Another writer's bytes may lie there as well: then ours count as
+	 * not taken yet, which is the safe side. */
+	return (uint64_t)lying > written ? 0 : written - (uint64_t)lying;
+}

@@ -1,0 +1,125 @@
+/* service: the events of one topic that were read and are not all settled yet,
+ * in order, and what becomes of the topic's position.
+ *
+ * queue_open() takes the topic's lock, which it holds until queue_close(), and
+ * the saved position. Pages are added; items are then run in order (of one key,
+ * one at a time) and settled in any order. What was settled is recorded by
+ * queue_commit(): ids in the ledger at once, the position (the newest before
+ * which all is settled) now and then, for the ledger covers what lies between.
+ * So a kill at any instant loses no event, and repeats none that was recorded.
+ *
+ * Ceilings: QUEUE_ITEMS unsettled or waiting to be counted, QUEUE_BYTES of
+ * lines; queue_has_room() says whether a page may be added. */
+#ifndef AGENTRUX_QUEUE_H
+#define AGENTRUX_QUEUE_H
+
+#include "api.h"
+#include "buf.h"
+#include "err.h"
+#include "ledger.h"
+#include "statefile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { QUEUE_ITEMS = 1000, QUEUE_BYTES = 67108864 };
+
+enum item_state {
+	ITEM_WAITING,
+	ITEM_RUNNING,
+	ITEM_DEFERRED, /* "not now": until queue_wake */
+	ITEM_SETTLED,
+};
+
+struct item {
+	struct item *next;
+	struct queue *queue;
+	char *id, *type, *position; /* position may be NULL */
+	char *key;		    /* NULL: of no conversation */
+	char *line;		    /* with its newline; freed once settled */
+	size_t len;
+	int attempts;	/* failed ones so far */
+	int64_t due_ms; /* not before that */
+	enum item_state state;
+	bool recorded; /* needs no mark in the ledger */
+	/* For the user of the queue. */
+	uint64_t end;
+	bool counted;
+};
+
+/* What is the same for all topics of a drain. */
+struct queue_rules {
+	const struct statedir *home;
+	struct ledger *ledger; /* NULL: nothing is remembered (peek) */
+	const struct dialect *dialect;
+	const char *key;      /* payload field, or NULL */
+	const char *not_by;   /* leave out events of this script, or NULL */
+	bool gaps_are_normal; /* a filter is set: jumps mean nothing */
+	long lock_wait_ms;
+};
+
+struct queue {
+	const struct queue_rules *rules;
+	char *topic;
+	struct lock lock;
+	struct buf saved;   /* the position on disk */
+	struct buf reached; /* where everything before is settled */
+	struct buf read_to; /* where the next page starts */
+	bool known;	    /* it has a position at all */
+	struct item *head, *tail;
+	size_t n, bytes;
+	size_t unrecorded;
+	int64_t unrecorded_ms, saved_ms;
+	/* For the user: is there more to read, and not before when. */
+	bool dirty, dropped;
+	int64_t retry_ms;
+};
+
+/* NULL on error; `*busy` then tells whether another drain has the topic. */
+struct queue *queue_open(const struct queue_rules *rules, const char *topic,
+	bool *busy, struct err *e);
+void queue_close(struct queue *q);
+
+/* Starts from this position, on disk (a first contact, or --from). */
+int queue_start(struct queue *q, const char *position, struct err *e);
+
+bool queue_has_room(const struct queue *q);
+
+/* Adds a page. 1: there was something new. 0: nothing. -1: error. */
+int queue_add(struct queue *q, const struct api_page *page, struct err *e);
+
+/* The next item that may run now, or NULL. */
+struct item *queue_next(struct queue *q, int64_t now);
+
+/* When the next waiting item becomes due, after `now`; -1: none will. */
+int64_t queue_due(const struct queue *q, int64_t now);
+
+/* Does anything run? */
+bool queue_is_running(const struct queue *q);
+
+/* Does anything run, or wait for its turn or its time? Not so what is deferred,
+ * nor what stands behind that in its conversation. */
+bool queue_is_active(const struct queue *q);
+
+/* Done, or given up: it counts. */
+void queue_settle(struct item *it);
+
+/* One more failed attempt, on disk; back to waiting, with backoff. */
+int queue_failed(struct item *it, struct err *e);
+
+/* Deferred items may run again. */
+void queue_wake(struct queue *q);
+
+enum queue_when {
+	QUEUE_WHEN_DUE,	  /* only what is worth a sync by now */
+	QUEUE_RECORD_NOW, /* ids at once, the position when it is due */
+	QUEUE_ALL_NOW,
+};
+
+/* Records what was settled. */
+int queue_commit(struct queue *q, enum queue_when when, struct err *e);
+
+/* Is anything settled that is not on disk yet? */
+bool queue_is_unsaved(const struct queue *q);
+
+#endif

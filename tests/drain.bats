@@ -1,0 +1,453 @@
+#!/usr/bin/env bats
+# agentrux-drain: everything new, once, in order; nothing lost.
+
+load helper
+
+# A hub, the topic $T with N events {"n":1}…, and us with a grant to read it.
+prepare() {
+	start_hub
+	T=$(new_topic work)
+	new_agent reader "$T:read" "$T:write"
+	publish_n 1 "${1:-0}"
+}
+
+# publish_n FROM TO
+publish_n() {
+	[ "$2" -lt "$1" ] || seq "$1" "$2" | sed 's/.*/{"n":&}/' |
+		agentrux-publish "$T" --lines >/dev/null
+}
+
+position() {
+	jq -r --arg t "$T" '.[$t]' "$HOME/.agentrux/waterline.json"
+}
+
+# The n of each line of FILE, on one line.
+numbers() {
+	jq -r .payload.n "$1" | paste -sd' ' -
+}
+
+# A handler that appends the event's n to $HOME/seen; then runs the rest.
+handler() {
+	cat >"$HOME/handler" <<-EOF
+		#!/bin/sh
+		n=\$(jq -r .payload.n)
+		echo "\$n" >>"$HOME/seen"
+		$1
+	EOF
+	chmod +x "$HOME/handler"
+}
+
+@test "first contact delivers nothing and sets the position to the newest event" {
+	prepare 5
+	run agentrux-drain "$T" </dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	[ "$(position)" = 5 ]
+}
+
+@test "first contact in a topic of many pages still finds the newest" {
+	prepare 350
+	run agentrux-drain "$T" </dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	[ "$(position)" = 350 ]
+}
+
+@test "--from oldest delivers all that is retained, in order, once" {
+	prepare 250
+	agentrux-drain --from oldest "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "$(seq -s' ' 250)" ]
+	[ "$(position)" = 250 ]
+	run agentrux-drain --from oldest "$T" </dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "--from latest skips the backlog at every start" {
+	prepare 3
+	agentrux-drain "$T" </dev/null
+	publish_n 4 6
+	run agentrux-drain --from latest "$T" </dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	[ "$(position)" = 6 ]
+}
+
+@test "each event is one line, the service's own JSON with topic_id in front" {
+	prepare
+	agentrux-drain "$T" </dev/null
+	agentrux-publish "$T" -t odd -d '{"a":9007199254740993, "b" : 1.0}' >/dev/null
+	agentrux-drain "$T" </dev/null >"$HOME/out"
+	[ "$(wc -l <"$HOME/out")" -eq 1 ]
+	grep -q "^{\"topic_id\":\"$T\"," "$HOME/out"
+	grep -qF '9007199254740993' "$HOME/out"
+	grep -qF '1.0' "$HOME/out"
+	[ "$(jq -r .type "$HOME/out")" = odd ]
+}
+
+@test "a hint on stdin leads to a drain; at the end of the input there is a last one" {
+	prepare 2
+	agentrux-drain "$T" </dev/null
+	mkfifo "$HOME/hints"
+	agentrux-drain "$T" <"$HOME/hints" >"$HOME/out" 3>&- &
+	PIDS+=("$!")
+	exec 5>"$HOME/hints"
+	publish_n 3 4
+	echo "{\"topic_id\":\"$T\",\"hint\":\"event\"}" >&5
+	wait_for 5 grep -q '"n":4' "$HOME/out"
+	publish_n 5 5
+	echo '{"topic_id":"someone-elses","hint":"event"}' >&5
+	exec 5>&-
+	wait "${PIDS[-1]}"
+	[ "$(numbers "$HOME/out")" = "3 4 5" ]
+}
+
+@test "topics may come with the hints" {
+	prepare 1
+	run agentrux-drain --from oldest <<<"{\"topic_id\":\"$T\"}"
+	[ "$status" -eq 0 ]
+	[ "$(jq -r .payload.n <<<"$output")" = 1 ]
+}
+
+@test "no topic and no hints is wrong use" {
+	prepare
+	run -64 agentrux-drain --once </dev/null
+}
+
+@test "-n ends after so many events and the rest comes next time" {
+	prepare 10
+	agentrux-drain --from oldest -n 4 "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "1 2 3 4" ]
+	agentrux-drain "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "5 6 7 8 9 10" ]
+}
+
+@test "-t delivers only that type" {
+	prepare 2
+	agentrux-publish "$T" -t other -d '{"n":3}' >/dev/null
+	publish_n 4 4
+	agentrux-drain --from oldest -t other "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = 3 ]
+}
+
+@test "--peek prints and saves nothing" {
+	prepare 3
+	agentrux-drain "$T" </dev/null
+	publish_n 4 5
+	agentrux-drain --peek "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "4 5" ]
+	[ "$(position)" = 3 ]
+	agentrux-drain --peek "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "4 5" ]
+}
+
+@test "a reader that ends after three lines leaves the position at three or less" {
+	prepare 10
+	agentrux-drain --from oldest "$T" </dev/null | {
+		read -r _
+		read -r _
+		read -r _
+	} || true
+	[ "$(position)" -le 3 ]
+	agentrux-drain "$T" </dev/null >"$HOME/out"
+	[ "$(jq -r .payload.n "$HOME/out" | head -n 1)" -le 4 ]
+	[ "$(jq -r .payload.n "$HOME/out" | tail -n 1)" -eq 10 ]
+}
+
+@test "a full disk on stdout is an error, and nothing counts as delivered" {
+	prepare 3
+	run -74 bash -c "agentrux-drain --from oldest '$T' </dev/null >/dev/full"
+	[ "$(position)" = 0 ]
+}
+
+@test "an event counts once its handler exited 0, and gets the event on stdin" {
+	prepare 3
+	handler 'exit 0'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 2 3" ]
+	[ "$(position)" = 3 ]
+}
+
+@test "the handler's environment names topic, event, type, position and attempt" {
+	prepare 1
+	cat >"$HOME/handler" <<-'EOF'
+		#!/bin/sh
+		id=$(jq -r .event_id)
+		[ "$id" = "$AGENTRUX_EVENT_ID" ] || exit 1
+		echo "$AGENTRUX_TOPIC_ID $AGENTRUX_EVENT_TYPE $AGENTRUX_POSITION $AGENTRUX_ATTEMPT"
+	EOF
+	chmod +x "$HOME/handler"
+	run agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	[ "$status" -eq 0 ]
+	[ "$output" = "$T message 1 1" ]
+}
+
+@test "a handler has no descriptors but 0, 1 and 2" {
+	prepare 1
+	printf '#!/bin/sh\nls /proc/self/fd | paste -sd" " - >"%s"\n' \
+		"$HOME/fds" >"$HOME/handler"
+	chmod +x "$HOME/handler"
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	# 3 is the folder that ls itself reads.
+	[ "$(cat "$HOME/fds")" = "0 1 2 3" ]
+}
+
+@test "a failed event is not lost when a later one succeeds" {
+	prepare 3
+	handler '[ "$n" != 2 ] || [ -e "$HOME/mended" ] || { touch "$HOME/mended"; exit 1; }'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 2 3 2" ]
+	[ "$(position)" = 3 ]
+}
+
+@test "after --attempts an event goes to dead/ with what its handler said" {
+	prepare 2
+	handler '[ "$n" != 1 ] || { echo "no way: 日本" >&2; exit 42; }'
+	run agentrux-drain --from oldest --attempts 2 "$T" -- "$HOME/handler" </dev/null
+	[ "$status" -eq 0 ]
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 2 1" ]
+	[ "$(position)" = 2 ]
+	local letter
+	letter=$(echo "$HOME/.agentrux/dead/$T"/*.json)
+	[ "$(jq -r .event.payload.n "$letter")" = 1 ]
+	[ "$(jq -r .attempts "$letter")" = 2 ]
+	[ "$(jq -r .status "$letter")" = "exit status 42" ]
+	[ "$(jq -r .stderr "$letter")" = "no way: 日本" ]
+	jq -e .failed_at "$letter" >/dev/null
+	[ "$(stat -c %a "$letter")" = 600 ]
+}
+
+@test "exit 65 sends an event to dead/ at once" {
+	prepare 1
+	handler 'exit 65'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	[ "$(wc -l <"$HOME/seen")" -eq 1 ]
+	[ "$(jq -r .attempts "$HOME/.agentrux/dead/$T"/*.json)" = 1 ]
+}
+
+@test "exit 75 keeps the event, counts no attempt, and a single pass ends with 75" {
+	prepare 2
+	handler '[ "$n" != 1 ] || [ -e "$HOME/mended" ] || exit 75'
+	run -75 agentrux-drain --from oldest --attempts 1 "$T" -- "$HOME/handler" </dev/null
+	[ "$(position)" = 0 ]
+	touch "$HOME/mended"
+	agentrux-drain --attempts 1 "$T" -- "$HOME/handler" </dev/null
+	# 2 was done beyond the position, and is not run again.
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 2 1" ]
+	[ "$(position)" = 2 ]
+}
+
+@test "a broken handler stops the drain with 78 and eats nothing" {
+	prepare 2
+	printf '#!/none/such\n' >"$HOME/handler"
+	chmod +x "$HOME/handler"
+	run -78 agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	[ "$(position)" = 0 ]
+	chmod -x "$HOME/handler"
+	run -78 agentrux-drain "$T" -- "$HOME/handler" </dev/null
+	run -78 agentrux-drain "$T" -- "$HOME/none-such" </dev/null
+	run -78 agentrux-drain "$T" -- sh -c 'exit 127' </dev/null
+	[ "$(position)" = 0 ]
+	[ ! -e "$HOME/.agentrux/dead" ]
+}
+
+@test "a handler over its time is ended with all that it started, and the next event is handled" {
+	prepare 2
+	cat >"$HOME/handler" <<-EOF
+		#!/bin/sh
+		n=\$(jq -r .payload.n)
+		echo "\$n" >>"$HOME/seen"
+		[ "\$n" = 1 ] || exit 0
+		trap '' TERM
+		setsid sleep 987 &
+		sleep 987
+	EOF
+	chmod +x "$HOME/handler"
+	agentrux-drain --from oldest --attempts 1 --timeout 1 "$T" -- \
+		"$HOME/handler" </dev/null
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 2" ]
+	[ "$(jq -r .status "$HOME/.agentrux/dead/$T"/*.json)" = timeout ]
+	run pgrep -f "sleep 987"
+	[ "$status" -ne 0 ]
+}
+
+@test "what a handler leaves running is ended when it has ended" {
+	prepare 1
+	handler 'setsid sleep 986 & exit 0'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
+	run pgrep -f "sleep 986"
+	[ "$status" -ne 0 ]
+}
+
+@test "told to end, drain ends its handlers, counts no attempt, and loses nothing" {
+	prepare 1
+	handler '[ -e "$HOME/mended" ] || exec sleep 985'
+	agentrux-drain --from oldest --attempts 1 "$T" -- "$HOME/handler" </dev/null 3>&- &
+	local pid=$!
+	PIDS+=("$pid")
+	wait_for 5 pgrep -f "sleep 985"
+	kill -TERM "$pid"
+	wait "$pid"
+	run pgrep -f "sleep 985"
+	[ "$status" -ne 0 ]
+	[ ! -e "$HOME/.agentrux/dead" ]
+	touch "$HOME/mended"
+	agentrux-drain --attempts 1 "$T" -- "$HOME/handler" </dev/null
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 1" ]
+}
+
+@test "kill -9 of drain ends its handlers, and the event is run again" {
+	prepare 1
+	handler '[ -e "$HOME/mended" ] || exec sleep 984'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null 3>&- &
+	local pid=$!
+	PIDS+=("$pid")
+	wait_for 5 pgrep -f "sleep 984"
+	kill -KILL "$pid"
+	wait "$pid" || true
+	touch "$HOME/mended"
+	agentrux-drain --lock-wait 10 "$T" -- "$HOME/handler" </dev/null
+	run pgrep -f "sleep 984"
+	[ "$status" -ne 0 ]
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 1" ]
+}
+
+@test "with --grace a running handler may finish" {
+	prepare 1
+	handler 'sleep 1; touch "$HOME/finished"'
+	agentrux-drain --from oldest --grace 10 "$T" -- "$HOME/handler" </dev/null 3>&- &
+	local pid=$!
+	PIDS+=("$pid")
+	wait_for 5 test -s "$HOME/seen"
+	kill -TERM "$pid"
+	wait "$pid"
+	[ -e "$HOME/finished" ]
+	[ "$(position)" = 1 ]
+}
+
+@test "-j runs so many handlers at once and no more" {
+	prepare 12
+	cat >"$HOME/handler" <<-EOF
+		#!/bin/sh
+		touch "$HOME/now.\$AGENTRUX_EVENT_ID"
+		ls "$HOME" | grep -c '^now' >>"$HOME/counts"
+		sleep 0.2
+		rm "$HOME/now.\$AGENTRUX_EVENT_ID"
+	EOF
+	chmod +x "$HOME/handler"
+	agentrux-drain --from oldest -j 4 "$T" -- "$HOME/handler" </dev/null
+	[ "$(sort -n "$HOME/counts" | tail -n 1)" -eq 4 ]
+	[ "$(position)" = 12 ]
+}
+
+@test "--key keeps a conversation in order and lets others run beside it" {
+	prepare
+	for n in 1 2 3; do
+		for who in a b c; do
+			echo "{\"n\":$n,\"who\":\"$who\"}"
+		done
+	done | agentrux-publish "$T" --lines >/dev/null
+	cat >"$HOME/handler" <<-EOF
+		#!/bin/sh
+		event=\$(cat)
+		who=\$(echo "\$event" | jq -r .payload.who)
+		mkdir "$HOME/busy.\$who" || exit 65
+		ls "$HOME" | grep -c '^busy' >>"$HOME/counts"
+		sleep 0.1
+		echo "\$event" | jq -r .payload.n >>"$HOME/seen.\$who"
+		rmdir "$HOME/busy.\$who"
+	EOF
+	chmod +x "$HOME/handler"
+	agentrux-drain --from oldest -j 8 --key who "$T" -- "$HOME/handler" </dev/null
+	for who in a b c; do
+		[ "$(paste -sd' ' "$HOME/seen.$who")" = "1 2 3" ]
+	done
+	[ ! -e "$HOME/.agentrux/dead" ]
+	[ "$(sort -n "$HOME/counts" | tail -n 1)" -eq 3 ]
+}
+
+@test "one drain per topic: a second ends with 75, or 0 with --skip-busy, or waits" {
+	prepare 1
+	handler '[ -e "$HOME/mended" ] || { sleep 2; touch "$HOME/mended"; }'
+	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null 3>&- &
+	PIDS+=("$!")
+	wait_for 5 test -s "$HOME/seen"
+	run -75 agentrux-drain "$T" </dev/null
+	[[ "$output" == *"another drain"* ]]
+	run -0 agentrux-drain --skip-busy "$T" </dev/null
+	run -0 agentrux-drain --lock-wait 10 "$T" </dev/null
+	[ "$(position)" = 1 ]
+}
+
+@test "--exclude-self leaves out what this script published" {
+	prepare 2
+	run agentrux-drain --from oldest --exclude-self "$T" </dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	[ "$(position)" = 2 ]
+}
+
+@test "kill -9 every now and then loses no event and repeats none that was done" {
+	prepare 200
+	cat >"$HOME/handler" <<-EOF
+		#!/bin/sh
+		echo "\$AGENTRUX_POSITION" >>"$HOME/started"
+		[ \$((AGENTRUX_POSITION % 10)) != 3 ] || [ "\$AGENTRUX_ATTEMPT" != 1 ] || exit 1
+		echo "\$AGENTRUX_POSITION" >>"$HOME/done"
+	EOF
+	chmod +x "$HOME/handler"
+	local tries=0 code=1
+	while [ "$code" -ne 0 ] && [ "$tries" -lt 100 ]; do
+		tries=$((tries + 1))
+		code=0
+		timeout -s KILL 0.$((RANDOM % 5 + 2)) agentrux-drain \
+			--from oldest -j 8 --lock-wait 5 "$T" -- \
+			"$HOME/handler" </dev/null || code=$?
+	done
+	[ "$code" -eq 0 ]
+	[ "$(sort -n "$HOME/done" | uniq | wc -l)" -eq 200 ]
+	# Twice only what had ended within an unfinished commit.
+	[ "$(sort -n "$HOME/done" | uniq -d | wc -l)" -le $((tries * 8)) ]
+	[ "$(position)" = 200 ]
+}
+
+@test "without credentials it ends with 78 and says what to do" {
+	run -78 agentrux-drain some-topic </dev/null
+	[[ "$output" == *agentrux-activate* ]]
+}
+
+@test "a topic without a grant ends with 77, an unknown one with 66 or 77" {
+	prepare
+	local other
+	other=$(new_topic other)
+	run -77 agentrux-drain "$other" </dev/null
+	run agentrux-drain 00000000-0000-4000-8000-000000000000 </dev/null
+	[ "$status" -eq 66 ] || [ "$status" -eq 77 ]
+}
+
+@test "a hub that is gone ends a single pass with 75 after --retry-time" {
+	prepare 1
+	agentrux-drain "$T" </dev/null
+	stop_hub
+	run -75 agentrux-drain --retry-time 1 "$T" </dev/null
+}
+
+@test "a damaged waterline stops it with 78 and is not overwritten" {
+	prepare 1
+	agentrux-drain "$T" </dev/null
+	: >"$HOME/.agentrux/waterline.json"
+	run -78 agentrux-drain "$T" </dev/null
+	[ ! -s "$HOME/.agentrux/waterline.json" ]
+	printf '\0\0\0' >"$HOME/.agentrux/waterline.json"
+	run -78 agentrux-drain "$T" </dev/null
+}
+
+@test "the plugin's waterline is read, and the first save writes our form" {
+	prepare 5
+	mkdir -p "$HOME/.agentrux"
+	(umask 077 && echo "{\"$T\":3,\"another\":7}" >"$HOME/.agentrux/waterline.json")
+	agentrux-drain "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "4 5" ]
+	[ "$(position)" = 5 ]
+	[ "$(jq .another "$HOME/.agentrux/waterline.json")" = 7 ]
+}
