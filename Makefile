@@ -41,7 +41,7 @@ BASE_OBJ := $(BASE:%=$(BUILD)/lib/%.o)
 HUB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/hub/*.c))
 PROGRAMS := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c)) \
 	$(if $(HUB_OBJ),$(BUILD)/bin/agentrux-hub)
-SCRIPTS := agentrux agentrux-openclaw
+SCRIPTS := agentrux $(notdir $(wildcard scripts/agentrux-*))
 SCRIPT_BIN := $(SCRIPTS:%=$(BUILD)/bin/%)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/*.c))
@@ -95,7 +95,11 @@ unit: $(UNIT)
 lint:
 	tests/lint/run
 
-bench: all
+# What the programs are measured against: libcurl alone.
+$(BUILD)/tests/bench-curl: $(BUILD)/tests/bench-curl.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcurl
+
+bench: all $(BUILD)/tests/bench-curl
 	tests/bench $(BUILD)
 
 fuzz: ; tests/fuzz/run $(or $(SECONDS),60)
