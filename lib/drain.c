@@ -1,11 +1,9 @@
 #include "drain.h"
 
 #include "backoff.h"
-#include "dead.h"
-#include "handler.h"
+#include "deliver.h"
 #include "io.h"
 #include "json.h"
-#include "outlet.h"
 #include "queue.h"
 #include "reader.h"
 #include "stop.h"
@@ -15,8 +13,7 @@
 #include <string.h>
 
 enum {
-	TAKEN_MIN_MS = 1, /* how often a slow reader's pipe is looked at */
-	TAKEN_MAX_MS = 100,
+	UNSAVED_MS = 100, /* how soon what is settled is looked at again */
 	RETRY_BASE_MS = 1000,
 	RETRY_CAP_MS = 60000,
 };
@@ -28,13 +25,11 @@ struct run {
 	size_t n_topics, turn; /* whose turn it is to be read */
 	struct queue *asked;   /* whose page the reader fetches */
 	struct reader *reader;
-	struct handler_pool *pool; /* NULL: lines */
-	struct outlet out;
+	struct delivery *delivery;
 	struct io_lines hints;
 	bool hints_open;
 	bool heard; /* a hint has come: the input was not empty */
 	long delivered;
-	long taken_ms; /* pause between looks at the pipe */
 	struct backoff retry;
 	struct err first; /* the first thing that went wrong for good */
 };
@@ -92,8 +87,7 @@ static int add_topic(struct run *r, const char *topic, struct err *e)
 		return -1;
 	}
 	q->dirty = true;
-	if (r->pool && q->lock.fd >= 0)
-		handler_keep(r->pool, q->lock.fd);
+	delivery_keep(r->delivery, q->lock.fd);
 	r->topics[r->n_topics++] = q;
 	return 0;
 }
@@ -249,78 +243,7 @@ static int take_page(struct run *r, struct err *e)
 	return news < 0 ? -1 : 0;
 }
 
-/* --- handlers --- */
-
-static int give_up(
-	struct item *it, const struct handler_result *res, struct err *e)
-{
-	struct queue *q = it->queue;
-	struct slice event = { it->line, it->len - 1 };
-
-	if (dead_write(q->rules->home,
-		    &(struct dead_letter){ .topic = q->topic,
-			    .event_id = it->id,
-			    .event = event,
-			    .attempts = it->attempts,
-			    .status = res->status,
-			    .stderr_end = res->stderr_end },
-		    e) < 0)
-		return -1;
-	say("handling %s of %s: %s, %d attempt%s; kept in dead/%s", it->id,
-		q->topic, res->status, it->attempts,
-		it->attempts == 1 ? "" : "s", q->topic);
-	queue_settle(it);
-	return 0;
-}
-
-static int settle(struct run *r, struct item *it,
-	const struct handler_result *res, struct err *e)
-{
-	switch (res->outcome) {
-	case HANDLER_DONE:
-		queue_settle(it);
-		return 0;
-	case HANDLER_NEVER:
-		it->attempts++;
-		return give_up(it, res, e);
-	case HANDLER_NOT_NOW:
-		it->state = ITEM_DEFERRED;
-		it->due_ms = backoff_clock_ms() + RETRY_BASE_MS;
-		say_info(
-			"handling %s of %s: not now", it->id, it->queue->topic);
-		return 0;
-	case HANDLER_INTERRUPTED:
-		it->state = ITEM_DEFERRED;
-		return 0;
-	case HANDLER_BROKEN:
-		it->state = ITEM_DEFERRED;
-		return err_set(e, EX_CONFIG,
-			"handling %s of %s: the handler is broken (%s); mend "
-			"it: the event waits",
-			it->id, it->queue->topic, res->status);
-	case HANDLER_FAILED:
-		break;
-	}
-	if (queue_failed(it, e) < 0)
-		return -1;
-	if (it->attempts >= r->d->attempts)
-		return give_up(it, res, e);
-	say("handling %s of %s: %s, attempt %d of %ld", it->id,
-		it->queue->topic, res->status, it->attempts, r->d->attempts);
-	return 0;
-}
-
-static int take_results(struct run *r, struct err *e)
-{
-	struct handler_result res;
-	void *tag;
-	int status = 0;
-
-	while (r->pool && handler_take(r->pool, &tag, &res))
-		if (settle(r, tag, &res, e) < 0)
-			status = -1;
-	return status;
-}
+/* --- delivering --- */
 
 static struct item *next_item(struct run *r, int64_t now)
 {
@@ -332,64 +255,19 @@ static struct item *next_item(struct run *r, int64_t now)
 	return it;
 }
 
-static int run_handlers(struct run *r, int64_t now, struct err *e)
+static int deliver(struct run *r, int64_t now, struct err *e)
 {
 	struct item *it;
 
-	while (handler_free_slots(r->pool) && !enough(r) &&
+	while (delivery_has_room(r->delivery) && !enough(r) &&
 		(it = next_item(r, now))) {
-		/* An event counts once, however often it is tried. */
-		struct handler_event ev = { .topic = it->queue->topic,
-			.id = it->id,
-			.type = it->type,
-			.position = it->position ? it->position : "",
-			.attempt = it->attempts + 1,
-			.line = it->line,
-			.len = it->len };
-
-		if (handler_start(r->pool, &ev, it, e) < 0)
+		if (delivery_give(r->delivery, it, e) < 0)
 			return -1;
-		it->state = ITEM_RUNNING;
+		/* An event counts once, however often it is tried. */
 		r->delivered += !it->counted;
 		it->counted = true;
 	}
 	return 0;
-}
-
-/* --- lines --- */
-
-static int print_lines(struct run *r, int64_t now, struct err *e)
-{
-	struct item *it;
-
-	while (!enough(r) && (it = next_item(r, now))) {
-		if (outlet_put(&r->out, it->line, it->len) < 0)
-			break; /* when the reader has taken some */
-		it->end = r->out.queued;
-		it->state = ITEM_RUNNING;
-		r->delivered++;
-	}
-	return outlet_flush(&r->out, e) < 0 ? -1 : 0;
-}
-
-/* Counts what the reader has taken. */
-static void count_taken(struct run *r)
-{
-	uint64_t taken = outlet_taken(&r->out);
-	bool moved = false;
-	struct item *it;
-	size_t i;
-
-	for (i = 0; i < r->n_topics; i++)
-		for (it = r->topics[i]->head; it; it = it->next)
-			if (it->state == ITEM_RUNNING && it->end <= taken) {
-				queue_settle(it);
-				moved = true;
-			}
-	if (moved)
-		r->taken_ms = TAKEN_MIN_MS;
-	else if (r->taken_ms < TAKEN_MAX_MS)
-		r->taken_ms *= 2;
 }
 
 /* --- the loop --- */
@@ -434,17 +312,17 @@ static int commit_all(struct run *r, enum queue_when when, struct err *e)
 	return 0;
 }
 
-static long sooner(long wait, int64_t due, int64_t now)
+static long sooner(long wait, int64_t left)
 {
-	long left = due > now ? (long)(due - now) : 0;
-
-	return wait < 0 || left < wait ? left : wait;
+	if (left < 0)
+		left = 0;
+	return wait < 0 || left < wait ? (long)left : wait;
 }
 
 /* How long the loop may sleep; -1: until something happens. */
 static long how_long(const struct run *r, int64_t now)
 {
-	long wait = -1;
+	long wait = delivery_wait_ms(r->delivery);
 	size_t i;
 
 	for (i = 0; i < r->n_topics; i++) {
@@ -452,33 +330,25 @@ static long how_long(const struct run *r, int64_t now)
 		int64_t due = queue_due(q, now);
 
 		if (due >= 0)
-			wait = sooner(wait, due, now);
+			wait = sooner(wait, due - now);
 		if (q->dirty && q->retry_ms > now)
-			wait = sooner(wait, q->retry_ms, now);
+			wait = sooner(wait, q->retry_ms - now);
 		if (queue_is_unsaved(q))
-			wait = sooner(wait, now + TAKEN_MAX_MS, now);
+			wait = sooner(wait, UNSAVED_MS);
 	}
-	if (r->pool == NULL && any(r, queue_is_running))
-		wait = sooner(wait, now + r->taken_ms, now);
 	return wait;
 }
 
 static int wait_for_news(struct run *r, struct err *e)
 {
 	struct pollfd fds[4];
-	unsigned n = 0;
+	unsigned n = delivery_fds(r->delivery, fds);
 
 	fds[n++] =
 		(struct pollfd){ .fd = reader_fd(r->reader), .events = POLLIN };
-	if (r->pool)
-		fds[n++] = (struct pollfd){ .fd = handler_pool_fd(r->pool),
-			.events = POLLIN };
 	if (r->hints_open)
 		fds[n++] =
 			(struct pollfd){ .fd = r->hints.fd, .events = POLLIN };
-	if (r->out.pending.len)
-		fds[n++] = (struct pollfd){ .fd = outlet_fd(&r->out),
-			.events = POLLOUT };
 	if (stop_poll(fds, n, how_long(r, backoff_clock_ms())) < 0)
 		return err_stopped(e);
 	return 0;
@@ -488,18 +358,16 @@ static int turn(struct run *r, struct err *e)
 {
 	int64_t now = backoff_clock_ms();
 
-	if (take_results(r, e) < 0 || take_page(r, e) < 0)
+	if (take_page(r, e) < 0)
 		return -1;
 	fetch(r, now);
-	if (r->pool) {
-		if (run_handlers(r, now, e) < 0)
-			return -1;
-	} else {
-		if (print_lines(r, now, e) < 0)
-			return -1;
-		count_taken(r);
-	}
-	return commit_all(r, r->pool ? QUEUE_RECORD_NOW : QUEUE_WHEN_DUE, e);
+	if (delivery_collect(r->delivery, e) < 0 || deliver(r, now, e) < 0 ||
+		delivery_collect(r->delivery, e) < 0)
+		return -1;
+	return commit_all(r,
+		delivery_is_dear(r->delivery) ? QUEUE_RECORD_NOW
+					      : QUEUE_WHEN_DUE,
+		e);
 }
 
 static int loop(struct run *r, struct err *e)
@@ -515,29 +383,12 @@ static int loop(struct run *r, struct err *e)
 	}
 }
 
-/* No new events: handlers may finish for the grace, then they are ended; what
- * they did counts. */
+/* No new events; what was delivered by now counts. */
 static void wind_up(struct run *r, struct err *e)
 {
-	int64_t end = backoff_clock_ms() + r->d->grace_ms;
 	struct err why = { 0 };
-	bool told = false;
 
-	while (r->pool && handler_running(r->pool)) {
-		int64_t left = end - backoff_clock_ms();
-		struct pollfd fd = { .fd = handler_pool_fd(r->pool),
-			.events = POLLIN };
-
-		if (left <= 0 && !told) {
-			handler_end_all(r->pool);
-			told = true;
-		}
-		poll(&fd, 1, told ? -1 : (int)left);
-		take_results(r, &why);
-	}
-	if (r->pool == NULL)
-		count_taken(r);
-	why.code = 0;
+	delivery_wind_up(r->delivery, r->d->grace_ms);
 	if (commit_all(r, QUEUE_ALL_NOW, &why) < 0 && e->code <= 0)
 		*e = why;
 }
@@ -552,12 +403,15 @@ static int open_all(struct run *r, struct err *e)
 		if (r->rules.ledger == NULL)
 			return -1;
 	}
-	if (r->d->handler) {
-		r->pool = handler_pool_new(r->d->handler, (unsigned)r->d->jobs,
-			r->d->timeout_ms, e);
-		if (r->pool == NULL)
-			return -1;
-	}
+	r->delivery =
+		delivery_new(&(struct delivery_rules){ .handler = r->d->handler,
+				     .out_fd = r->d->out_fd,
+				     .jobs = (unsigned)r->d->jobs,
+				     .timeout_ms = r->d->timeout_ms,
+				     .attempts = r->d->attempts },
+			e);
+	if (r->delivery == NULL)
+		return -1;
 	for (i = 0; r->d->topics[i]; i++) {
 		if (find(r, r->d->topics[i]) ||
 			add_topic(r, r->d->topics[i], &why) == 0)
@@ -597,8 +451,6 @@ int drain_run(const struct drain *d, struct err *e)
 	r->hints_open = d->hints_fd >= 0;
 	r->retry = (struct backoff){ .base_ms = RETRY_BASE_MS,
 		.cap_ms = RETRY_CAP_MS };
-	r->taken_ms = TAKEN_MIN_MS;
-	outlet_init(&r->out, d->out_fd, QUEUE_BYTES);
 	status = open_all(r, e);
 	if (status == 0 && r->reader) {
 		status = loop(r, e);
@@ -613,11 +465,10 @@ int drain_run(const struct drain *d, struct err *e)
 			"draining: events remain that could not be handled "
 			"now; a later run tries again");
 	reader_free(r->reader);
-	handler_pool_free(r->pool);
+	delivery_free(r->delivery);
 	for (i = 0; i < r->n_topics; i++)
 		queue_close(r->topics[i]);
 	ledger_close(r->rules.ledger);
-	outlet_release(&r->out);
 	io_lines_release(&r->hints);
 	free(r);
 	return e->code ? -1 : 0;

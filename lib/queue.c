@@ -397,6 +397,12 @@ int queue_failed(struct item *it, struct err *e)
 	return ledger_record(q->rules->ledger, q->topic, &mark, 1, e);
 }
 
+void queue_defer(struct item *it, long ms)
+{
+	it->state = ITEM_DEFERRED;
+	it->due_ms = backoff_clock_ms() + ms;
+}
+
 void queue_wake(struct queue *q)
 {
 	struct item *it;

@@ -42,8 +42,9 @@ struct item {
 	int64_t due_ms; /* not before that */
 	enum item_state state;
 	bool recorded; /* needs no mark in the ledger */
-	/* For the user of the queue. */
-	uint64_t end;
+	/* For whoever delivers it. */
+	struct item *next_given;
+	uint64_t end; /* of its line, in bytes of output */
 	bool counted;
 };
 
@@ -106,6 +107,9 @@ void queue_settle(struct item *it);
 
 /* One more failed attempt, on disk; back to waiting, with backoff. */
 int queue_failed(struct item *it, struct err *e);
+
+/* Not now: waits for queue_wake, and ms at least. No attempt is counted. */
+void queue_defer(struct item *it, long ms);
 
 /* Deferred items may run again. */
 void queue_wake(struct queue *q);
