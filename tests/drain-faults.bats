@@ -1,0 +1,158 @@
+#!/usr/bin/env bats
+# agentrux-drain against a server that misbehaves: bounded, and nothing lost.
+
+load helper
+
+TOKEN='POST /auth/token status=200 body="{\"access_token\":\"t\",\"expires_at\":\"2099-01-01T00:00:00Z\"}"'
+
+# serve RULE…: a server with these rules, and credentials for it. The topic is
+# `t`, and its position 0.
+serve() {
+	printf '%s\n' "$TOKEN" "$@" >"$HOME/plan"
+	start_faults "$HOME/plan"
+	mkdir -p -m 700 "$HOME/.agentrux"
+	(
+		umask 077
+		jq -n --arg url "$FAULTS_URL" '{base_url: $url,
+			script_id: "scr_1", client_secret: "not-a-real-one"}' \
+			>"$HOME/.agentrux/credentials.json"
+		echo '{"t":0}' >"$HOME/.agentrux/waterline.json"
+	)
+}
+
+# events FROM TO [EXTRA]: a page.
+events() {
+	seq "$1" "$2" | jq -cs '{items: map({event_id: "e\(.)",
+		sequence_no: ., type: "m", payload: {n: .}}), next_cursor: null}'
+}
+
+page() { # NAME JSON: a file for file=
+	printf '%s' "$2" >"$HOME/$1"
+	echo "$HOME/$1"
+}
+
+EMPTY='GET */events* status=200 body="{\"items\":[]}"'
+
+position() {
+	jq -r .t "$HOME/.agentrux/waterline.json"
+}
+
+numbers() {
+	jq -r .payload.n "$HOME/out" | paste -sd' ' -
+}
+
+drain() {
+	local status=0
+	agentrux-drain "$@" t </dev/null >"$HOME/out" 2>"$HOME/err" || status=$?
+	cat "$HOME/err"
+	return "$status"
+}
+
+@test "a token refused once is renewed, and nothing is lost" {
+	serve 'GET */events* status=401 body="{}"' \
+		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 2" ]
+	[ "$(requests 'POST /auth/token')" -eq 2 ]
+}
+
+@test "500, a reset, a cut body and malformed JSON are tried again" {
+	serve 'GET */events* status=500' 'GET */events* reset' \
+		"GET */events* file=$(page one "$(events 1 2)") cut=50" \
+		'GET */events* status=200 body="{\"items\":[{]}"' \
+		'GET */events* status=200 body="{\"items\":7}"' \
+		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 2" ]
+	[ "$(position)" = 2 ]
+}
+
+@test "Retry-After longer than --retry-time ends a single pass with 75 at once" {
+	serve 'GET */events* status=429 header="Retry-After: 3000"'
+	local t0=$SECONDS
+	run -75 agentrux-drain --retry-time 30 t </dev/null
+	[ $((SECONDS - t0)) -lt 5 ]
+}
+
+@test "an answer is not asked for again before Retry-After" {
+	serve 'GET */events* status=429 header="Retry-After: 2"' \
+		"GET */events* file=$(page one "$(events 1 1)")" "$EMPTY"
+	local t0=${EPOCHREALTIME/./}
+	drain
+	[ $((${EPOCHREALTIME/./} - t0)) -ge 2000000 ]
+	[ "$(numbers)" = 1 ]
+}
+
+@test "an event twice in a page, and again in the next, is delivered once" {
+	local twice
+	twice=$(events 1 3 | jq -c '.items += [.items[1]]')
+	serve "GET */events* file=$(page one "$twice")" \
+		"GET */events* file=$(page two "$(events 2 5)")" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 2 3 4 5" ]
+}
+
+@test "a page that comes again and again ends, and is delivered once" {
+	serve "GET */events* file=$(page one "$(events 1 3)")"
+	run timeout 20 agentrux-drain t </dev/null
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '"event_id"' <<<"$output")" -eq 3 ]
+}
+
+@test "an event without an id goes to dead/, and the others are delivered" {
+	local page
+	page=$(events 1 3 | jq -c 'del(.items[1].event_id)')
+	serve "GET */events* file=$(page one "$page")" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 3" ]
+	[ "$(position)" = 3 ]
+	[ "$(jq -r .event.payload.n "$HOME/.agentrux/dead/t"/*.json)" = 2 ]
+}
+
+@test "an event that is not UTF-8 goes to dead/, and the others are delivered" {
+	events 1 3 | sed 's/"n":2/"n":2,"bad":"\xff\xfe"/' >"$HOME/one"
+	serve "GET */events* file=$HOME/one" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 3" ]
+	[ -e "$HOME/.agentrux/dead/t/e2.json" ]
+}
+
+@test "a jump in sequence_no is reported with the range that was lost" {
+	serve "GET */events* file=$(page one "$(events 1 2)")" \
+		"GET */events* file=$(page two "$(events 7 8)")" "$EMPTY"
+	drain
+	[ "$(numbers)" = "1 2 7 8" ]
+	grep -q '3 to 6' "$HOME/err"
+}
+
+@test "values pass as they are: large numbers, NUL escapes, lone surrogates, depth" {
+	local deep odd
+	deep=$(printf '[%.0s' $(seq 5000))$(printf ']%.0s' $(seq 5000))
+	odd='{"a":9007199254740993,"b":1.0,"c":1e400,"d":"a\u0000b","e":"\ud800","f":"日本語"}'
+	serve "GET */events* file=$(page one "{\"items\":[{\"event_id\":\"e1\",\"sequence_no\":1,\"type\":\"m\",\"payload\":[$odd,$deep]}]}")" "$EMPTY"
+	drain
+	grep -qF "\"payload\":[$odd,$deep]" "$HOME/out"
+}
+
+@test "white space between tokens cannot break a line" {
+	serve "GET */events* file=$(page one "$(events 1 2 | jq .)")" "$EMPTY"
+	drain
+	[ "$(wc -l <"$HOME/out")" -eq 2 ]
+	[ "$(numbers)" = "1 2" ]
+}
+
+@test "where the oldest events are listed first, the end is still found in few requests" {
+	# 1,000 events of a server that begins with the oldest.
+	local rules
+	rules=$(seq 0 999 | sed 's#.*#GET */events?limit=1\&after_sequence_no=& body="{\\"items\\":[{\\"event_id\\":\\"e\\",\\"sequence_no\\":NEXT&}]}"#' |
+		awk '{ match($0, /NEXT[0-9]+/); n = substr($0, RSTART + 4, RLENGTH - 4) + 1
+			sub(/NEXT[0-9]+/, n); print }')
+	serve "GET */events?limit=100 file=$(page one "$(events 1 100)")" \
+		"GET */events?limit=100&after_sequence_no=100 file=$(page two "$(events 101 200)")" \
+		"$rules" "$EMPTY"
+	rm "$HOME/.agentrux/waterline.json"
+	drain
+	[ "$(position)" = 1000 ]
+	[ ! -s "$HOME/out" ]
+	[ "$(requests 'GET ')" -le 25 ]
+}
