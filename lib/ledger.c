@@ -22,6 +22,7 @@ enum query {
 	PRUNE,
 	FORGET_DONE,
 	FORGET_ATTEMPTS,
+	LOOK,
 	BEGIN,
 	COMMIT,
 	ROLLBACK,
@@ -44,6 +45,7 @@ static const char *const sql[QUERIES] = {
 		  " ORDER BY n DESC LIMIT 1 OFFSET ?2)",
 	[FORGET_DONE] = "DELETE FROM done WHERE topic = ?1",
 	[FORGET_ATTEMPTS] = "DELETE FROM attempts WHERE topic = ?1",
+	[LOOK] = "BEGIN",
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
@@ -220,6 +222,16 @@ static int look_up(struct ledger *l, enum query q, const char *topic,
 		v = failed(l, "reading", e);
 	sqlite3_reset(s);
 	return v;
+}
+
+int ledger_look_begin(struct ledger *l, struct err *e)
+{
+	return run_once(l, LOOK) < 0 ? failed(l, "reading", e) : 0;
+}
+
+void ledger_look_end(struct ledger *l)
+{
+	run_once(l, COMMIT);
 }
 
 int ledger_seen(struct ledger *l, const char *topic, const char *event_id,

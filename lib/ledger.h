@@ -21,6 +21,10 @@ struct ledger;
 struct ledger *ledger_open(const struct statedir *home, struct err *e);
 void ledger_close(struct ledger *l);
 
+/* Around many look-ups, so that they share one view and its locks. */
+int ledger_look_begin(struct ledger *l, struct err *e);
+void ledger_look_end(struct ledger *l);
+
 /* 1: done already. 0: not. -1: error. */
 int ledger_seen(struct ledger *l, const char *topic, const char *event_id,
 	struct err *e);

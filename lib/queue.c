@@ -13,6 +13,9 @@ enum {
 	RECORD_MAX = 100, /* settled items that make a commit worth while */
 	RECORD_AFTER_MS = 100, /* or the time that one has waited for it */
 	SAVE_AFTER_MS = 1000,
+	/* What is settled beyond the saved position must stay within the
+	 * ledger's window, or a kill would bring it back. */
+	SAVE_AFTER_EVENTS = LEDGER_WINDOW / 4,
 	RETRY_BASE_MS = 1000, /* 1 s, 4 s, 16 s … between attempts */
 	RETRY_CAP_MS = 3600000,
 };
@@ -95,6 +98,7 @@ static int save(struct queue *q, const char *position, struct err *e)
 		return -1;
 	move_to(&q->saved, position);
 	q->saved_ms = backoff_clock_ms();
+	q->popped = 0;
 	return 0;
 }
 
@@ -276,34 +280,42 @@ fail:
 	return -1;
 }
 
+/* 1: added. 0: it stood there already. */
+static int add_new(struct queue *q, const struct event *ev, struct err *e)
+{
+	char *position = position_of(q, ev);
+	char *id = text_of(ev->id, EVENT_ID_MAX * 8);
+	bool old = (id && is_queued(q, id)) ||
+		   (position && q->rules->dialect->numeric &&
+			   !is_ahead(q, position));
+	int r = 0;
+
+	if (!old) {
+		if (position)
+			tell_gap(q, position);
+		r = add(q, ev, e) < 0 ? -1 : 1;
+	}
+	if (position && is_ahead(q, position))
+		move_to(&q->read_to, position);
+	free(position);
+	free(id);
+	return r;
+}
+
 int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 {
-	int news = 0;
+	int news = 0, r = 0;
 	size_t i;
 
-	for (i = 0; i < page->n; i++) {
-		const struct event *ev = &page->events[i];
-		char *position = position_of(q, ev);
-		char *id = text_of(ev->id, EVENT_ID_MAX * 8);
-		bool old = (id && is_queued(q, id)) ||
-			   (position && q->rules->dialect->numeric &&
-				   !is_ahead(q, position));
-		int r = 0;
-
-		if (!old) {
-			if (position)
-				tell_gap(q, position);
-			r = add(q, ev, e);
-			news = 1;
-		}
-		if (position && is_ahead(q, position))
-			move_to(&q->read_to, position);
-		free(position);
-		free(id);
-		if (r < 0)
-			return -1;
+	if (q->rules->ledger && ledger_look_begin(q->rules->ledger, e) < 0)
+		return -1;
+	for (i = 0; i < page->n && r >= 0; i++) {
+		r = add_new(q, &page->events[i], e);
+		news |= r > 0;
 	}
-	return news;
+	if (q->rules->ledger)
+		ledger_look_end(q->rules->ledger);
+	return r < 0 ? -1 : news;
 }
 
 /* --- running --- */
@@ -453,6 +465,7 @@ static char *pop(struct queue *q)
 		if (q->head == NULL)
 			q->tail = NULL;
 		q->n--;
+		q->popped++;
 		item_free(it);
 	}
 	return position;
@@ -482,7 +495,8 @@ int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 		free(position);
 	}
 	if (!queue_is_unsaved(q) || q->unrecorded ||
-		(when != QUEUE_ALL_NOW && q->head &&
+		(when != QUEUE_ALL_NOW && (q->head || q->dirty) &&
+			q->popped < SAVE_AFTER_EVENTS &&
 			clock - q->saved_ms < SAVE_AFTER_MS))
 		return 0;
 	return save(q, buf_text(&q->reached), e);

@@ -70,6 +70,7 @@ struct queue {
 	struct item *head, *tail;
 	size_t n, bytes;
 	size_t unrecorded;
+	size_t popped; /* settled and counted since the last save */
 	int64_t unrecorded_ms, saved_ms;
 	/* For the user: is there more to read, and not before when. */
 	bool dirty, dropped;
