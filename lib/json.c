@@ -19,7 +19,7 @@ static const int64_t int_max = INT64_C(1) << 53;
  * print. Any of it may hold a secret, so all of it is wiped. */
 static void *take(size_t n)
 {
-	return xrealloc(NULL, n);
+	return xcalloc(n, 1);
 }
 
 static void give_back(void *p)

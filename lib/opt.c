@@ -288,6 +288,23 @@ static const struct opt *row_of(const struct opt **rows, size_t n, int value)
 	return NULL;
 }
 
+/* What getopt did not take. A letter may stand in a word ("-ab") that it is not
+ * through with: then `word`, the last one read, is the one before. */
+static int refuse(const struct opt_program *p, int c, const char *word)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+	bool is_long =
+		optopt == 0 || optopt == VALUE_LIST || optopt >= FIRST_ROW;
+
+	if (!is_long)
+		word = letter;
+	if (c == ':')
+		return opt_misuse(p, "option '%s' needs a value", word);
+	if (is_long && optopt)
+		return opt_misuse(p, "option '%s' takes no value", word);
+	return opt_misuse(p, "no such option: '%s'", word);
+}
+
 static int check_operands(const struct opt_program *p, struct opt_args *args)
 {
 	if (args->n_operands < p->min_operands)
@@ -324,10 +341,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv,
 		const struct opt *o = row_of(rows, n, c);
 
 		if (c == ':' || c == '?') {
-			*status = opt_misuse(p,
-				c == ':' ? "option '%s' needs a value"
-					 : "no such option: '%s'",
-				argv[optind - 1]);
+			*status = refuse(p, c, argv[optind - 1]);
 			return 0;
 		}
 		which = c == VALUE_LIST ? VALUE_LIST : apply(o, optarg, &e);

@@ -30,11 +30,11 @@ static inline size_t first_of(uint64_t mask)
 	return (size_t)__builtin_ctzll(mask) / 8;
 }
 
-/* High bit set in each byte of `x` that is zero; what is above the first one
- * may be wrong, so use only the lowest. */
-static inline uint64_t zeros(uint64_t x)
+/* The high bit of each byte says whether it is `c`; right for bytes below 0x80,
+ * and only up to the first one found. */
+static inline uint64_t equal(uint64_t x, byte c)
 {
-	return (x - EVERY(1)) & ~x & HIGH_BITS;
+	return (x ^ EVERY(c)) - EVERY(1);
 }
 
 static inline bool is_space(byte c)
@@ -150,9 +150,8 @@ static inline const byte *skip_plain(const byte *p, const byte *end)
 {
 	for (; end - p >= WORD; p += WORD) {
 		uint64_t x = load(p);
-		uint64_t other = ((x ^ EVERY('"')) - EVERY(1)) |
-				 ((x ^ EVERY('\\')) - EVERY(1)) |
-				 (x - EVERY(' ')) | x;
+		uint64_t other =
+			equal(x, '"') | equal(x, '\\') | (x - EVERY(' ')) | x;
 
 		if (other & HIGH_BITS)
 			return p + first_of(other & HIGH_BITS);
@@ -375,23 +374,25 @@ char slice_kind(struct slice value)
  * What follows the string whose opening quote is at `p`. */
 static inline const byte *string_end(const byte *p, const byte *end)
 {
-	for (p++; p < end;) {
-		if (end - p >= WORD) {
+	for (p++;;) {
+		for (; end - p >= WORD; p += WORD) {
 			uint64_t x = load(p);
-			uint64_t hit =
-				zeros(x ^ EVERY('"')) | zeros(x ^ EVERY('\\'));
+			uint64_t hit = (equal(x, '"') | equal(x, '\\')) & ~x &
+				       HIGH_BITS;
 
-			if (hit == 0) {
-				p += WORD;
-				continue;
+			if (hit) {
+				p += first_of(hit);
+				break;
 			}
-			p += first_of(hit);
 		}
+		while (p < end && *p != '"' && *p != '\\')
+			p++;
+		if (end - p < 2)
+			return end;
 		if (*p == '"')
 			return p + 1;
-		p += *p == '\\' ? 2 : 1;
+		p += 2;
 	}
-	return end;
 }
 
 /* The next quote or bracket. A bracket and a brace differ by one bit (0x20),
@@ -399,10 +400,9 @@ static inline const byte *string_end(const byte *p, const byte *end)
 static inline const byte *next_structural(const byte *p, const byte *end)
 {
 	for (; end - p >= WORD; p += WORD) {
-		uint64_t x = load(p), either = x | EVERY(0x20);
-		uint64_t hit = zeros(x ^ EVERY('"')) |
-			       zeros(either ^ EVERY('{')) |
-			       zeros(either ^ EVERY('}'));
+		uint64_t x = load(p), y = x | EVERY(0x20);
+		uint64_t hit = (equal(x, '"') | equal(y, '{') | equal(y, '}')) &
+			       ~x & HIGH_BITS;
 
 		if (hit)
 			return p + first_of(hit);
@@ -644,8 +644,8 @@ int slice_one_line(struct slice value, struct buf *out)
 	char *to;
 
 	/* In a checked text they stand between tokens only. */
-	if (value.len == 0 || (!memchr(p, '\n', value.len) &&
-				      !memchr(p, '\r', value.len)))
+	if (value.len == 0 ||
+		(!memchr(p, '\n', value.len) && !memchr(p, '\r', value.len)))
 		return buf_add(out, p, value.len);
 	end = p + value.len;
 	for (; p < end; p++)
@@ -653,10 +653,13 @@ int slice_one_line(struct slice value, struct buf *out)
 	to = buf_room(out, kept);
 	if (to == NULL)
 		return -1;
-	/* Written before it is known whether it stays: no branch to guess. */
-	for (p = value.p; p < end && kept; p++) {
+	/* Written before it is known whether it stays, without a branch: the
+	 * last one that does not, if any, lands where the NUL goes. */
+	for (p = value.p; p < end; p++) {
 		*to = *p;
 		to += *p != '\n' && *p != '\r';
 	}
+	*to = '\0';
+	out->len += kept;
 	return 0;
 }

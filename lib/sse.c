@@ -25,13 +25,14 @@ void sse_init(struct sse *s, sse_frame_fn *on_frame, void *ctx)
 	};
 }
 
-/* What fits. false: that was not all. */
-static bool add_some(struct buf *b, const char *p, size_t n)
+/* What fits; if that was not all, the buffer says that it is full. */
+static void add_some(struct buf *b, const char *p, size_t n)
 {
 	size_t room = b->max - b->len;
 
 	buf_add(b, p, n < room ? n : room);
-	return n <= room;
+	if (n > room)
+		b->full = true;
 }
 
 static void set(struct buf *b, const char *p, size_t n)
@@ -52,13 +53,13 @@ static void dispatch(struct sse *s)
 			.data = buf_text(&s->data),
 			.data_len = s->data.len,
 			.id = buf_text(&s->id),
-			.cut = s->cut,
+			.cut = s->event.full || s->data.full,
 		};
 		s->on_frame(s->ctx, &frame);
 	}
 	buf_clear(&s->event);
 	buf_clear(&s->data);
-	s->has_data = s->cut = false;
+	s->has_data = false;
 }
 
 static void set_event(struct sse *s, const char *value, size_t n)
@@ -66,8 +67,7 @@ static void set_event(struct sse *s, const char *value, size_t n)
 	char *nul;
 
 	buf_clear(&s->event);
-	if (!add_some(&s->event, value, n))
-		s->cut = true;
+	add_some(&s->event, value, n);
 	/* Cut there, it would read as another name. */
 	while ((nul = memchr(s->event.data, '\0', s->event.len)))
 		*nul = '?';
@@ -75,11 +75,10 @@ static void set_event(struct sse *s, const char *value, size_t n)
 
 static void add_data(struct sse *s, const char *value, size_t n)
 {
-	if (s->has_data && !add_some(&s->data, "\n", 1))
-		s->cut = true;
+	if (s->has_data)
+		add_some(&s->data, "\n", 1);
 	s->has_data = true;
-	if (!add_some(&s->data, value, n))
-		s->cut = true;
+	add_some(&s->data, value, n);
 }
 
 static void set_retry(struct sse *s, const char *value, size_t n)
@@ -182,7 +181,7 @@ void sse_restart(struct sse *s)
 	buf_release(&s->data);
 	buf_clear(&s->event);
 	set(&s->new_id, buf_text(&s->id), s->id.len);
-	s->has_data = s->cut = s->after_cr = false;
+	s->has_data = s->after_cr = false;
 	s->bom = 0;
 }
 

@@ -40,7 +40,7 @@ struct sse {
 	/* Last retry: field, at most an hour; -1 none. Survives a restart. */
 	long retry_ms;
 	struct buf line, event, data, id, new_id;
-	bool has_data, cut, after_cr;
+	bool has_data, after_cr;
 	int bom; /* bytes of a leading BOM seen so far; -1: past it */
 };
 
