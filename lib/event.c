@@ -37,11 +37,14 @@ int event_read(
 
 int event_line(const struct event *ev, const char *topic, struct buf *out)
 {
-	struct slice rest = ev->raw;
+	struct slice rest = ev->raw, first;
+	struct slice_walk w;
 
 	if (ev->topic.p == NULL) {
+		slice_walk_start(&w, ev->raw);
 		/* A topic id is plain: it needs no escaping. */
-		buf_printf(out, "{\"topic_id\":\"%s\",", topic);
+		buf_printf(out, "{\"topic_id\":\"%s\"%s", topic,
+			slice_walk_next(&w, NULL, &first) ? "," : "");
 		rest.p++; /* the brace */
 		rest.len--;
 	}

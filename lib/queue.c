@@ -222,13 +222,9 @@ static int bury(const struct queue *q, const struct event *ev, const char *id,
 /* What is wrong with it, or NULL. */
 static const char *defect(const struct event *ev, const char *id)
 {
-	struct slice value;
-	size_t bad;
-
 	if (id == NULL)
 		return "has no event_id";
-	if (slice_document(ev->raw.p, ev->raw.len, SLICE_UTF8, &value, &bad) <
-		0)
+	if (slice_utf8(ev->raw.p, ev->raw.len) != ev->raw.len)
 		return "is not valid UTF-8";
 	return NULL;
 }
