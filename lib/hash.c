@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -52,9 +51,10 @@ void hash_sha256(const void *p, size_t n, unsigned char sum[HASH_LEN])
 	need(EVP_Digest(p, n, sum, NULL, EVP_sha256(), NULL), sha256);
 }
 
+static const char digits[] = "0123456789abcdef";
+
 void hash_hex(const unsigned char sum[HASH_LEN], char out[HASH_HEX_MAX])
 {
-	static const char digits[] = "0123456789abcdef";
 	int i;
 
 	for (i = 0; i < HASH_LEN; i++) {
@@ -82,7 +82,11 @@ void hash_uuid(char out[37])
 	need(n == (ssize_t)sizeof r, "randomness");
 	r[6] = (unsigned char)(0x40 | (r[6] & 0x0f));
 	r[8] = (unsigned char)(0x80 | (r[8] & 0x3f));
-	for (i = 0; i < 16; i++)
-		out += sprintf(out, "%s%02x",
-			i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", r[i]);
+	for (i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[r[i] >> 4];
+		*out++ = digits[r[i] & 0x0f];
+	}
+	*out = '\0';
 }
