@@ -109,7 +109,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(PROGRAMS) $(SCRIPT_BIN) $(DESTDIR)$(PREFIX)/bin
 	for s in 1 5 7; do install -m 644 man/*.$$s \
@@ -118,9 +118,11 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentrux
 	for p in $(filter-out agentrux,$(notdir $(PROGRAMS) $(SCRIPT_BIN))); do \
 		ln -sf agentrux $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p \
+		&& ln -sf agentrux.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish \
 		|| exit 1; done
 	install -m 644 completions/_agentrux \
-		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 completions/agentrux.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
