@@ -1,0 +1,40 @@
+/* hub: which endpoint a request is for, and whether it may.
+ *
+ * Every endpoint is one line of a table, which also says what has to be right
+ * before it is called: a token, a grant in the topic that the path names. So
+ * no endpoint can forget to look. Each dialect has a table of its own. */
+#ifndef AGENTRUX_HUB_ROUTES_H
+#define AGENTRUX_HUB_ROUTES_H
+
+#include "web.h"
+
+enum route_needs {
+	NEEDS_NOTHING,
+	NEEDS_TOKEN,
+	NEEDS_READ, /* a token and this grant in the topic part[0] */
+	NEEDS_WRITE,
+	NEEDS_ADMIN,
+	NEEDS_SIGNATURE /* the endpoint checks; a token must not be sent */
+};
+
+struct route {
+	const char *method, *path; /* "*" is any one part */
+	enum route_needs needs;
+	size_t body_max;
+	void (*handle)(struct req *r);
+	/* Once the headers are there, after the checks; may answer. */
+	void (*begin)(struct req *r);
+};
+
+/* Ends with an entry whose method is NULL. */
+extern const struct route classic_routes[];
+
+/* Fills in r->route and the rest, or answers: 403 without a User-Agent if that
+ * is asked for, 404, 405, 401, 403, 503. */
+void route_request(struct req *r, const char *method, const char *url);
+
+/* Is the token still good for `action` in the topic? 1 yes, 0 no, -1 error. */
+int route_may(struct hub *hub, const struct token *t, int64_t topic, int action,
+	struct err *e);
+
+#endif

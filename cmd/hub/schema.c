@@ -1,0 +1,61 @@
+#include "schema.h"
+
+/* The numbers of the last two lines are those of schema.h. */
+const char schema_text[] =
+	"CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL);"
+
+	/* last_seq outlives the events: a number is never given twice. */
+	"CREATE TABLE topics ("
+	"row INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,"
+	"last_seq INTEGER NOT NULL DEFAULT 0);"
+
+	/* secret: hash, NULL until a code was redeemed. generation counts the
+	 * secrets; tokens of an older one are dead. */
+	"CREATE TABLE scripts ("
+	"row INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,"
+	"secret BLOB, generation INTEGER NOT NULL DEFAULT 0);"
+
+	"CREATE TABLE grants ("
+	"script INTEGER NOT NULL, topic INTEGER NOT NULL,"
+	"action TEXT NOT NULL, id TEXT NOT NULL UNIQUE,"
+	"PRIMARY KEY (script, topic, action)) WITHOUT ROWID;"
+
+	/* Single use. kind: 'activation' (of a script), 'invite' (to topic
+	 * and action), 'refresh' (of a script and its generation). Spent ones
+	 * stay a while, so that their answer is 'spent' and not 'unknown'. */
+	"CREATE TABLE codes ("
+	"hash BLOB PRIMARY KEY, kind TEXT NOT NULL,"
+	"script INTEGER, generation INTEGER, topic INTEGER, action TEXT,"
+	"expires INTEGER NOT NULL, used INTEGER) WITHOUT ROWID;"
+	"CREATE INDEX codes_expires ON codes (expires);"
+
+	/* What counts against a rate limit, one row each. */
+	"CREATE TABLE uses ("
+	"script INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL);"
+	"CREATE INDEX uses_at ON uses (script, kind, at);"
+
+	/* Rows are in the order of time. The payload comes last, so that
+	 * nothing else has to be read past it. correlation, reply and ref are
+	 * JSON as it came. */
+	"CREATE TABLE events ("
+	"row INTEGER PRIMARY KEY,"
+	"topic INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	"id BLOB NOT NULL, at INTEGER NOT NULL,"
+	"type TEXT NOT NULL, producer TEXT NOT NULL,"
+	"correlation BLOB, reply BLOB, ref BLOB, payload BLOB);"
+	"CREATE UNIQUE INDEX events_seq ON events (topic, seq);"
+	"CREATE UNIQUE INDEX events_id ON events (id);"
+	"CREATE INDEX events_type ON events (topic, type, seq);"
+
+	"CREATE TABLE objects ("
+	"id TEXT PRIMARY KEY, topic INTEGER NOT NULL,"
+	"content_type TEXT NOT NULL, filename TEXT,"
+	"size INTEGER NOT NULL, stored INTEGER NOT NULL DEFAULT 0,"
+	"created INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX objects_created ON objects (created);"
+	"CREATE INDEX objects_pending ON objects (created) WHERE stored = 0;"
+
+	"PRAGMA application_id = 1095193944;"
+	"PRAGMA user_version = 1;";
