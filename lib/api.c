@@ -57,7 +57,8 @@ int api_open(
 	a->auth.base_url = a->base_url;
 	a->auth.cred = &a->cred;
 	a->auth.dialect = a->dialect;
-	return auth_open(&a->auth, e);
+	auth_open(&a->auth);
+	return 0;
 }
 
 void api_close(struct api *a)
@@ -91,11 +92,14 @@ static int attempt(struct api *a, const struct wire_request *r,
 
 	for (tries = 0;; tries++) {
 		*answer = (struct http_answer){ 0 };
-		if (auth_token(&a->auth, &token, e) < 0)
+		if (auth_token(&a->auth, &token, e) < 0) {
+			a->refused |= e->code == EX_NOPERM;
 			return -1;
+		}
 		if (wire_exchange(a->http, a->base_url, r, token, answer, NULL,
 			    e) == 0)
 			return 0;
+		a->refused |= answer->status == 401 && tries > 0;
 		if (answer->status != 401 || tries > 0)
 			return -1;
 		say_detail(1, "%s; with a new token once more", e->text);
@@ -132,6 +136,8 @@ static int call(struct api *a, const struct wire_request *r, take_fn *take,
 				err_prefix(e, "%s", r->what);
 		}
 		http_answer_release(&answer);
+		if (status == 0)
+			*e = (struct err){ 0 }; /* of an earlier attempt */
 		if (status == 0 || e->code != EX_TEMPFAIL)
 			return status;
 		wait = backoff_next(&pause, e->retry_ms);
@@ -141,6 +147,26 @@ static int call(struct api *a, const struct wire_request *r, take_fn *take,
 		if (!stop_sleep(wait))
 			return err_stopped(e);
 	}
+}
+
+int api_token(struct api *a, const char **token, struct err *e)
+{
+	struct backoff pause = { .base_ms = BACKOFF_BASE_MS,
+		.cap_ms = BACKOFF_CAP_MS };
+	int64_t end = backoff_clock_ms() + a->retry_ms;
+	long wait;
+
+	while (auth_token(&a->auth, token, e) < 0) {
+		if (e->code != EX_TEMPFAIL || e->retry_ms)
+			return -1;
+		wait = backoff_next(&pause, 0);
+		if (backoff_clock_ms() + wait > end)
+			return -1;
+		say_detail(1, "%s; again in %ld ms", e->text, wait);
+		if (!stop_sleep(wait))
+			return err_stopped(e);
+	}
+	return 0;
 }
 
 static struct json *parse(const struct http_answer *answer, struct err *e)
@@ -245,8 +271,17 @@ int api_publish(struct api *a, const struct dialect_publication *p,
 	struct wire_request r;
 	int status;
 
+	if (p->payload.len > a->dialect->inline_max) {
+		free(what);
+		return err_set(e, EX_DATAERR,
+			"publishing to %s: the payload is larger than %zu "
+			"bytes",
+			p->topic, a->dialect->inline_max);
+	}
 	wire_request_init(&r, what);
 	a->dialect->publish_request(&r, p);
+	/* Told to end, the acknowledgement is worth a moment. */
+	r.once = true;
 	status = call(a, &r, take_event_id, event_id, e);
 	wire_request_release(&r);
 	free(what);

@@ -28,6 +28,9 @@ struct api {
 	struct http *http;
 	struct auth auth;
 	long retry_ms; /* API_RETRY_MS; 0: one attempt */
+	/* The service refuses these credentials, or the newest token that they
+	 * bring: no other request will fare better. */
+	bool refused;
 };
 
 /* `home` and `base_url` as the options have them, or NULL. EX_CONFIG without
@@ -40,6 +43,10 @@ void api_close(struct api *a);
  * (EX_USAGE if it was said, EX_CONFIG if it stands in a file). `c` may be NULL.
  * The caller's to free; NULL on error. */
 char *api_base_url(const char *option, const struct cred *c, struct err *e);
+
+/* A valid access token, for programs that make requests of their own; borrowed
+ * until the next call here. Never waits for the end of a 429. */
+int api_token(struct api *a, const char **token, struct err *e);
 
 /* A topic id as an operand: EX_USAGE unless it is a plain id. */
 int api_check_topic(const char *topic, struct err *e);

@@ -3,14 +3,15 @@
 #include "backoff.h"
 #include "json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCKED_MS = 60000 /* a 429 that does not say for how long */ };
 
-int auth_open(struct auth *a, struct err *e)
+void auth_open(struct auth *a)
 {
 	memset(&a->token, 0, sizeof a->token);
-	return token_cache_open(&a->cache, a->base_url, a->cred, e);
+	token_cache_open(&a->cache, a->base_url, a->cred);
 }
 
 void auth_close(struct auth *a)
@@ -38,16 +39,51 @@ static int check_blocked(const struct auth *a, struct err *e)
 		"getting a token: the service allows no more for now; try "
 		"again in %ld s",
 		(long)(left + 999) / 1000);
-	e->retry_ms = (long)left;
+	if (e)
+		e->retry_ms = (long)left;
 	return -1;
+}
+
+/* Visible ASCII: it goes into a header, and into a file of ours. */
+static bool token_ok(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (len > TOKEN_MAX)
+		return false;
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+/* Takes an answer over. */
+static int grant(struct auth *a, struct token *t, const char *what,
+	const struct http_answer *answer, struct err *e)
+{
+	struct dialect_token got = { 0 };
+	struct json *doc;
+	int r;
+
+	doc = json_parse(buf_text(&answer->body), answer->body.len, NULL);
+	r = a->dialect->token_answer(doc, answer->date, &got, e);
+	if (r == 0 && !token_ok(got.access))
+		r = err_set(e, EX_TEMPFAIL, "the service's token is unusable");
+	if (r < 0)
+		err_prefix(e, "%s", what);
+	else
+		token_set(t, got.access, got.refresh, answer->asked_ms,
+			got.lifetime_ms);
+	dialect_token_release(&got);
+	json_free(doc);
+	return r;
 }
 
 /* One request for a token; on success it is in the cache and in `a`. */
 static int ask(struct auth *a, const struct wire_request *r, struct err *e)
 {
-	struct dialect_token got = { 0 };
 	struct http_answer answer;
-	struct json *doc = NULL;
+	struct err why = { 0 };
 	int status;
 
 	status = wire_exchange(a->http, a->base_url, r, NULL, &answer, NULL, e);
@@ -57,28 +93,15 @@ static int ask(struct auth *a, const struct wire_request *r, struct err *e)
 
 		a->token.blocked_ms = backoff_clock_ms() + wait;
 		e->retry_ms = wait;
-		token_save(&a->cache, &a->token, NULL);
 	}
-	if (status < 0)
-		goto out;
-	doc = json_parse(buf_text(&answer.body), answer.body.len, NULL);
-	status = a->dialect->token_answer(doc, answer.date, &got, e);
-	if (status < 0) {
-		err_prefix(e, "%s", r->what);
-		goto out;
-	}
-	token_set(&a->token, got.access, got.refresh, answer.asked_ms,
-		got.lifetime_ms);
-	if (token_save(&a->cache, &a->token, e) < 0) {
-		/* The token is good all the same, for this process. */
-		say("sharing the access token: %s", e->text);
-		a->cache.off = true;
-		e->code = 0;
-	}
-out:
-	json_free(doc);
-	dialect_token_release(&got);
+	if (status == 0)
+		status = grant(a, &a->token, r->what, &answer, e);
 	http_answer_release(&answer);
+	if (status == 0 && token_save(&a->cache, &a->token, &why) < 0) {
+		/* The token is good all the same, for this process. */
+		say("sharing the access token: %s", why.text);
+		a->cache.off = true;
+	}
 	return status;
 }
 
@@ -94,9 +117,10 @@ static int refresh(struct auth *a, struct err *e)
 	/* Forgotten before it is sent: it works once, and nobody can tell
 	 * afterwards whether a lost answer meant that it had. */
 	a->token.refresh = NULL;
-	if (token_save(&a->cache, &a->token, e) < 0) {
+	if (token_save(&a->cache, &a->token, NULL) < 0 &&
+		token_forget(&a->cache, NULL) < 0) {
 		buf_wipe_free(token);
-		return -1;
+		return 0;
 	}
 	wire_request_init(&r, "refreshing the token");
 	a->dialect->refresh_request(&r, token);
@@ -105,9 +129,10 @@ static int refresh(struct auth *a, struct err *e)
 	wire_request_release(&r);
 	if (status == 0)
 		return 1;
-	if (e->code == ERR_STOPPED || a->token.blocked_ms)
+	if (e->code == ERR_STOPPED || check_blocked(a, NULL) < 0)
 		return -1;
 	say_detail(1, "%s; asking for a new token instead", e->text);
+	e->code = 0;
 	return 0;
 }
 
@@ -116,30 +141,50 @@ static int fetch(struct auth *a, struct err *e)
 	struct wire_request r;
 	int status = refresh(a, e);
 
-	if (status)
-		return status < 0 ? -1 : 0;
-	wire_request_init(&r, "getting a token");
-	a->dialect->token_request(&r, a->cred);
-	status = ask(a, &r, e);
-	wire_request_release(&r);
-	return status;
+	if (status == 0) {
+		wire_request_init(&r, "getting a token");
+		a->dialect->token_request(&r, a->cred);
+		status = ask(a, &r, e);
+		wire_request_release(&r);
+	}
+	if (status < 0 && e->code != ERR_STOPPED) {
+		a->token.failed_ms = backoff_clock_ms();
+		a->token.failed_code = e->code;
+		free(a->token.failed);
+		a->token.failed = xstrdup(e->text);
+		token_save(&a->cache, &a->token, NULL);
+	}
+	return status < 0 ? -1 : 0;
+}
+
+/* Whoever waited for another's request shares its failure as well: a hundred
+ * that start while the service is down ask it once. */
+static int check_failed(const struct auth *a, int64_t since_ms, struct err *e)
+{
+	if (a->token.failed == NULL || a->token.failed_ms < since_ms ||
+		a->cache.off)
+		return 0;
+	return err_set(e, (int)a->token.failed_code, "%s", a->token.failed);
 }
 
 int auth_token(struct auth *a, const char **token, struct err *e)
 {
+	int64_t start = backoff_clock_ms();
 	struct lock lock = LOCK_NONE;
 	int status = -1;
 
-	if (!token_fresh(&a->token, backoff_clock_ms()))
+	if (!token_fresh(&a->token, start))
 		reload(a);
-	if (!token_fresh(&a->token, backoff_clock_ms())) {
+	if (!token_fresh(&a->token, start)) {
 		if (check_blocked(a, e) < 0 ||
 			token_lock(&a->cache, &lock, e) < 0)
 			return -1;
 		/* Whoever held the lock may have brought one. */
 		reload(a);
 		if (!token_fresh(&a->token, backoff_clock_ms()) &&
-			(check_blocked(a, e) < 0 || fetch(a, e) < 0))
+			(check_blocked(a, e) < 0 ||
+				check_failed(a, start, e) < 0 ||
+				fetch(a, e) < 0))
 			goto out;
 	}
 	*token = a->token.access;
@@ -170,6 +215,31 @@ out:
 	return status;
 }
 
+int auth_forget(struct auth *a, struct err *e)
+{
+	struct lock lock = LOCK_NONE;
+	struct token kept = { 0 };
+	int status;
+
+	if (token_lock(&a->cache, &lock, e) < 0)
+		return -1;
+	reload(a);
+	/* That the service allows no more for now stays true. */
+	if (check_blocked(a, NULL) < 0)
+		kept.blocked_ms = a->token.blocked_ms;
+	token_release(&a->token);
+	a->token = kept;
+	status = kept.blocked_ms ? token_save(&a->cache, &kept, e)
+				 : token_forget(&a->cache, e);
+	lock_release(&lock);
+	return status;
+}
+
+void auth_look(struct auth *a)
+{
+	reload(a);
+}
+
 int auth_redeem(struct http *http, const char *base_url, const char *code,
 	struct cred *cred, struct json **grants, struct wire_error *we,
 	struct err *e)
@@ -185,6 +255,7 @@ int auth_redeem(struct http *http, const char *base_url, const char *code,
 	if (we == NULL)
 		we = &own;
 	wire_request_init(&r, "activating");
+	r.once = true;
 	d->redeem_request(&r, code);
 	status = wire_exchange(http, base_url, &r, NULL, &answer, we, e);
 	if (status == 0) {
@@ -194,6 +265,74 @@ int auth_redeem(struct http *http, const char *base_url, const char *code,
 		if (status < 0)
 			err_prefix(e, "activating");
 	}
+	json_free(doc);
+	http_answer_release(&answer);
+	wire_request_release(&r);
+	return status;
+}
+
+/* One request of a kind that not every dialect has, answered with JSON. */
+static int once(struct auth *a, struct wire_request *r, struct json **doc,
+	struct http_answer *answer, struct wire_error *we, struct err *e)
+{
+	int status;
+
+	r->once = true;
+	status = wire_exchange(a->http, a->base_url, r, NULL, answer, we, e);
+	*doc = NULL;
+	if (status == 0)
+		*doc = json_parse(
+			buf_text(&answer->body), answer->body.len, NULL);
+	return status;
+}
+
+int auth_invite(struct auth *a, const char *code, char **topic_id,
+	char **action, struct err *e)
+{
+	struct http_answer answer;
+	struct wire_request r;
+	struct json *doc;
+	int status;
+
+	*topic_id = *action = NULL;
+	wire_request_init(&r, "redeeming the invite code");
+	a->dialect->invite_request(&r, a->cred, code);
+	status = once(a, &r, &doc, &answer, NULL, e);
+	if (status == 0) {
+		status = a->dialect->invite_answer(doc, topic_id, action, e);
+		if (status < 0)
+			err_prefix(e, "%s", r.what);
+	}
+	json_free(doc);
+	http_answer_release(&answer);
+	wire_request_release(&r);
+	return status;
+}
+
+int auth_rotate(struct auth *a, char **secret, struct token *token,
+	struct wire_error *we, struct err *e)
+{
+	struct dialect_token got = { 0 };
+	struct http_answer answer;
+	struct wire_request r;
+	struct json *doc;
+	int status;
+
+	*secret = NULL;
+	memset(token, 0, sizeof *token);
+	wire_request_init(&r, "rotating the secret");
+	a->dialect->rotate_request(&r, a->cred);
+	status = once(a, &r, &doc, &answer, we, e);
+	if (status == 0) {
+		status = a->dialect->rotate_answer(
+			doc, answer.date, secret, &got, e);
+		if (status < 0)
+			err_prefix(e, "%s", r.what);
+	}
+	if (got.access && token_ok(got.access))
+		token_set(token, got.access, got.refresh, answer.asked_ms,
+			got.lifetime_ms);
+	dialect_token_release(&got);
 	json_free(doc);
 	http_answer_release(&answer);
 	wire_request_release(&r);

@@ -25,15 +25,22 @@ struct auth {
 };
 
 /* The others are set by the caller; opens the cache. */
-int auth_open(struct auth *a, struct err *e);
+void auth_open(struct auth *a);
 void auth_close(struct auth *a);
 
-/* A valid access token, borrowed until the next call here. */
+/* A valid access token, borrowed until the next call here. EX_TEMPFAIL, with
+ * the time left in retry_ms, while the service allows none. */
 int auth_token(struct auth *a, const char **token, struct err *e);
 
 /* A server answered 401 to this token: drop it, unless another has taken its
  * place meanwhile. */
 int auth_rejected(struct auth *a, const char *token, struct err *e);
+
+/* Drops what is cached, the refresh token too. */
+int auth_forget(struct auth *a, struct err *e);
+
+/* Reads the cache into a->token, for a look: takes no lock, asks nobody. */
+void auth_look(struct auth *a);
 
 /* Redeems an activation code: one request, never repeated. On 0 `cred` has id
  * and secret (its base_url is the caller's affair) and `grants` is an array to
@@ -41,5 +48,12 @@ int auth_rejected(struct auth *a, const char *token, struct err *e);
 int auth_redeem(struct http *http, const char *base_url, const char *code,
 	struct cred *cred, struct json **grants, struct wire_error *we,
 	struct err *e);
+
+/* Redeems an invite code, and exchanges the secret: one request each, for a
+ * dialect that has them. As their answers in dialect.h. */
+int auth_invite(struct auth *a, const char *code, char **topic_id,
+	char **action, struct err *e);
+int auth_rotate(struct auth *a, char **secret, struct token *token,
+	struct wire_error *we, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 enum {
 	TOKEN_LIFETIME_MS = 3600000, /* where expires_at tells nothing */
 	PAGE_MAX = 67108864,	     /* a page of 100 events in memory */
+	INLINE_MAX = 10485760,
 };
 
 /* The body so far made of a JSON document, which is taken. */
@@ -62,6 +63,23 @@ static void redeem_request(struct wire_request *r, const char *code)
 	body_json(r, doc);
 }
 
+/* What was granted, without whatever else may come along. */
+static struct json *grants_of(const struct json *list)
+{
+	static const char *const names[] = { "grant_id", "topic_id", "action" };
+	struct json *grants = json_array(), *grant;
+	size_t i, k;
+
+	for (i = 0; i < json_count(list); i++) {
+		grant = json_object();
+		for (k = 0; k < sizeof names / sizeof *names; k++)
+			json_set_text(grant, names[k],
+				json_text(json_item(list, i), names[k]));
+		json_add(grants, grant);
+	}
+	return grants;
+}
+
 static int redeem_answer(const struct json *a, struct cred *c,
 	struct json **grants, struct err *e)
 {
@@ -70,7 +88,7 @@ static int redeem_answer(const struct json *a, struct cred *c,
 	if (need(a, "script_id", &c->script_id, e) < 0 ||
 		need(a, "client_secret", &c->secret, e) < 0)
 		return -1;
-	*grants = json_is_array(list) ? json_copy(list) : NULL;
+	*grants = json_is_array(list) ? grants_of(list) : NULL;
 	return 0;
 }
 
@@ -100,23 +118,37 @@ static void refresh_request(struct wire_request *r, const char *refresh_token)
 	body_json(r, doc);
 }
 
-/* "+09:00" and the like in seconds; 0 for Z or nothing. -1: neither. */
+/* Two digits as a number, or -1. */
+static long two_digits(const char *s)
+{
+	if (s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9')
+		return -1;
+	return (s[0] - '0') * 10 + (s[1] - '0');
+}
+
+/* "+09:00", "+0900", "+09" in seconds; 0 for Z or nothing. -1: neither. */
 static int offset_seconds(const char *s, long *seconds)
 {
-	int h, m;
 	char sign = *s;
+	long h, m = 0;
 
 	*seconds = 0;
 	if (*s == '\0' || strcmp(s, "Z") == 0 || strcmp(s, "z") == 0)
 		return 0;
-	if ((sign != '+' && sign != '-') || strlen(s) < 5)
+	if (sign != '+' && sign != '-')
 		return -1;
-	if (s[3] == ':')
-		m = atoi(s + 4);
-	else
-		m = atoi(s + 3);
-	h = (s[1] - '0') * 10 + (s[2] - '0');
-	*seconds = (sign == '-' ? -1 : 1) * (h * 3600L + m * 60L);
+	h = two_digits(++s);
+	if (h < 0)
+		return -1;
+	s += 2;
+	if (*s == ':')
+		s++;
+	if (*s) {
+		m = two_digits(s);
+		if (m < 0 || s[2])
+			return -1;
+	}
+	*seconds = (sign == '-' ? -1 : 1) * (h * 3600 + m * 60);
 	return 0;
 }
 
@@ -124,9 +156,12 @@ static int offset_seconds(const char *s, long *seconds)
 static int64_t iso_ms(const char *s)
 {
 	struct tm tm = { 0 };
-	const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	const char *rest;
 	long offset;
 
+	if (*s < '0' || *s > '9')
+		return -1;
+	rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (rest == NULL)
 		return -1;
 	if (*rest == '.' || *rest == ',')
@@ -150,9 +185,10 @@ static int64_t lifetime(const struct json *a, time_t date)
 	/* Both times are the server's: our own clock may be wrong. */
 	now = (int64_t)(date ? date : time(NULL)) * 1000;
 	end -= now;
-	/* Without the server's Date and with a wrong clock of ours the
-	 * difference means nothing; the documented lifetime does. */
-	if (!date && (end <= 0 || end > TOKEN_LIFETIME_MS))
+	/* A token that is granted expired tells nothing; nor does, without
+	 * the server's Date, a clock of ours that may be a year off. Asking
+	 * again and again would cost all tokens that there are. */
+	if (end <= 0 || (!date && end > TOKEN_LIFETIME_MS))
 		return TOKEN_LIFETIME_MS;
 	return end;
 }
@@ -181,6 +217,17 @@ static void invite_request(
 	body_json(r, doc);
 }
 
+static int invite_answer(
+	const struct json *a, char **topic_id, char **action, struct err *e)
+{
+	const char *s = json_text(a, "action");
+
+	if (need(a, "topic_id", topic_id, e) < 0)
+		return -1;
+	*action = s && *s ? xstrdup(s) : NULL;
+	return 0;
+}
+
 static void rotate_request(struct wire_request *r, const struct cred *c)
 {
 	struct json *doc = json_object();
@@ -189,6 +236,17 @@ static void rotate_request(struct wire_request *r, const struct cred *c)
 	buf_str(&r->path, "/auth/rotate-key");
 	r->secret = true;
 	body_json(r, doc);
+}
+
+static int rotate_answer(const struct json *a, time_t date, char **secret,
+	struct dialect_token *t, struct err *e)
+{
+	if (need(a, "client_secret", secret, e) < 0)
+		return -1;
+	/* A token comes along; one that does not can be asked for. */
+	if (token_answer(a, date, t, NULL) < 0)
+		dialect_token_release(t);
+	return 0;
 }
 
 /* --- events --- */
@@ -244,28 +302,34 @@ static int publish_answer(const struct json *a, char **event_id, struct err *e)
 }
 
 static void stream_request(
-	struct wire_request *r, const char *topic, const char *position)
+	struct wire_request *r, const struct dialect_stream *s)
 {
-	path_topic(r, topic, "/events/stream");
+	path_topic(r, s->topic, "/events/stream");
+	wire_request_header(r, "Accept: text/event-stream");
 	wire_request_header(r, "Cache-Control: no-cache");
-	if (position) {
+	if (s->position) {
 		buf_str(&r->path, "?after_sequence_no=");
-		http_escape(&r->path, position);
-		wire_request_header(r, "Last-Event-ID: %s", position);
+		http_escape(&r->path, s->position);
+		wire_request_header(r, "Last-Event-ID: %s", s->position);
 	}
 }
 
-static enum dialect_hint hint(const struct sse_frame *frame, int64_t *latest)
+static enum dialect_hint hint(
+	const struct sse_frame *frame, struct dialect_news *news)
 {
 	struct json *doc;
 
+	if (strcmp(frame->event, "resync_required") == 0)
+		return DIALECT_RESYNC;
+	if (strcmp(frame->event, "error") == 0) {
+		dialect_error_frame(frame, &news->error);
+		return DIALECT_REFUSED;
+	}
 	if (frame->event[0] && strcmp(frame->event, "message") &&
 		strcmp(frame->event, "hint"))
-		return strcmp(frame->event, "resync_required") == 0
-			       ? DIALECT_RESYNC
-			       : DIALECT_ALIVE;
+		return DIALECT_ALIVE;
 	doc = json_parse(frame->data, frame->data_len, NULL);
-	json_int(doc, "latest_sequence_no", latest);
+	json_int(doc, "latest_sequence_no", &news->latest);
 	json_free(doc);
 	return DIALECT_EVENT;
 }
@@ -352,10 +416,14 @@ const struct dialect dialect_classic = {
 	.token_request = token_request,
 	.refresh_request = refresh_request,
 	.token_answer = token_answer,
+	.invite_prefix = "inv_",
 	.invite_request = invite_request,
+	.invite_answer = invite_answer,
 	.rotate_request = rotate_request,
+	.rotate_answer = rotate_answer,
 	.page_request = page_request,
 	.page_answer = page_answer,
+	.inline_max = INLINE_MAX,
 	.publish_request = publish_request,
 	.publish_answer = publish_answer,
 	.stream_request = stream_request,

@@ -1,5 +1,6 @@
 #include "dialect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,19 +29,52 @@ const struct dialect *dialect_of_cred(const struct cred *c, struct err *e)
 	return NULL;
 }
 
-bool dialect_code_ok(const char *code)
+bool dialect_code_shape(const char *code, const char *prefix)
 {
-	const struct dialect *d = dialect_of_code(code);
-	size_t len;
+	size_t len = strlen(prefix);
 
-	if (d == NULL)
+	if (strncmp(code, prefix, len))
 		return false;
-	code += strlen(d->code_prefix);
+	code += len;
 	len = strlen(code);
 	return len >= CODE_MIN && len <= CODE_MAX &&
 	       strspn(code,
 		       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 		       "0123456789_-") == len;
+}
+
+bool dialect_code_ok(const char *code)
+{
+	const struct dialect *d = dialect_of_code(code);
+
+	return d && dialect_code_shape(code, d->code_prefix);
+}
+
+void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we)
+{
+	static const struct {
+		const char *code;
+		int status;
+	} known[] = {
+		{ "UNAUTHORIZED", 401 },
+		{ "FORBIDDEN", 403 },
+		{ "SUSPENDED", 403 },
+		{ "NOT_FOUND", 404 },
+		{ "RATE_LIMITED", 429 },
+	};
+	struct json *doc = json_parse(frame->data, frame->data_len, NULL);
+	const char *code = json_text(doc, "code");
+	const char *reason = json_text(doc, "reason");
+	size_t i;
+
+	/* One that is not known may pass. */
+	*we = (struct wire_error){ .status = 503 };
+	for (i = 0; code && i < sizeof known / sizeof *known; i++)
+		if (strcmp(code, known[i].code) == 0)
+			we->status = known[i].status;
+	snprintf(we->code, sizeof we->code, "%s", code ? code : "");
+	snprintf(we->message, sizeof we->message, "%s", reason ? reason : "");
+	json_free(doc);
 }
 
 void dialect_token_release(struct dialect_token *t)

@@ -52,10 +52,24 @@ struct dialect_object {
 	int64_t size; /* -1: not said */
 };
 
+/* Which stream of hints. */
+struct dialect_stream {
+	const char *topic;
+	const char *position; /* resume behind it; NULL: from now on */
+	bool exclude_self;
+};
+
 enum dialect_hint {
 	DIALECT_ALIVE, /* only shows that the stream lives */
 	DIALECT_EVENT,
 	DIALECT_RESYNC,
+	DIALECT_REFUSED, /* the service ends the stream: see `error` */
+};
+
+/* What a frame tells besides. */
+struct dialect_news {
+	int64_t latest;		 /* newest sequence number; -1: not said */
+	struct wire_error error; /* with the status that means the same */
 };
 
 struct dialect {
@@ -80,10 +94,17 @@ struct dialect {
 	int (*token_answer)(const struct json *a, time_t date,
 		struct dialect_token *t, struct err *e);
 
-	/* cross-account invites and secret rotation; NULL: not there */
+	/* cross-account invites and secret rotation; NULL: not there. What an
+	 * invite grants are texts to be freed (`action` NULL if not said); of
+	 * a rotation, the new secret, to be wiped and freed, and a token. */
+	const char *invite_prefix;
 	void (*invite_request)(
 		struct wire_request *r, const struct cred *c, const char *code);
+	int (*invite_answer)(const struct json *a, char **topic_id,
+		char **action, struct err *e);
 	void (*rotate_request)(struct wire_request *r, const struct cred *c);
+	int (*rotate_answer)(const struct json *a, time_t date, char **secret,
+		struct dialect_token *t, struct err *e);
 
 	/* events */
 	void (*page_request)(
@@ -91,18 +112,19 @@ struct dialect {
 	/* `events` gets the array, borrowed from the text. */
 	int (*page_answer)(
 		struct slice doc, struct slice *events, struct err *e);
+	size_t inline_max; /* bytes of a payload */
 	void (*publish_request)(
 		struct wire_request *r, const struct dialect_publication *p);
 	int (*publish_answer)(
 		const struct json *a, char **event_id, struct err *e);
 
-	/* hints: the request of a stream resuming behind a position (NULL:
-	 * from now on), and what a frame means. `latest` gets the newest
-	 * sequence number where a frame tells it, else stays. */
-	void (*stream_request)(struct wire_request *r, const char *topic,
-		const char *position);
+	/* hints: the request of a stream, whether it can leave out what this
+	 * script published, and what a frame means. */
+	void (*stream_request)(
+		struct wire_request *r, const struct dialect_stream *s);
+	bool stream_excludes_self;
 	enum dialect_hint (*hint)(
-		const struct sse_frame *frame, int64_t *latest);
+		const struct sse_frame *frame, struct dialect_news *news);
 
 	/* files */
 	void (*reserve_request)(struct wire_request *r, const char *topic,
@@ -129,8 +151,13 @@ const struct dialect *dialect_of_code(const char *code);
 /* By the credentials; NULL with EX_CONFIG if it is one we do not speak. */
 const struct dialect *dialect_of_cred(const struct cred *c, struct err *e);
 
-/* Any dialect's code: its prefix and 20 to 200 of [A-Za-z0-9_-]. */
+/* Any dialect's code: its prefix and 20 to 200 of [A-Za-z0-9_-]. The second is
+ * the same for a prefix of one's own. */
 bool dialect_code_ok(const char *code);
+bool dialect_code_shape(const char *code, const char *prefix);
+
+/* What an error frame says, as an answer of that status would. */
+void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we);
 
 void dialect_token_release(struct dialect_token *t);
 void dialect_object_release(struct dialect_object *o);

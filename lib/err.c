@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,10 @@
 
 static const char *program = "agentrux";
 static int verbosity;
+static atomic_bool status_shown;
+
+/* Goes to the start of a terminal's line and wipes it. */
+static const char wipe[] = "\r\033[K";
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
@@ -101,26 +106,34 @@ static void defuse(char *s)
 	}
 }
 
+/* One call, so that lines of several processes do not mix. Nothing can be done
+ * about a stderr that does not take it. */
+static void put(const char *text, size_t len)
+{
+	int saved = errno;
+	ssize_t n;
+
+	do {
+		n = write(STDERR_FILENO, text, len);
+	} while (n < 0 && errno == EINTR);
+	errno = saved;
+}
+
 __attribute__((format(printf, 1, 0))) static void say_va(
 	const char *fmt, va_list ap)
 {
 	char line[ERR_TEXT_MAX + 256];
-	int saved = errno;
 	size_t len;
-	ssize_t n;
 
+	if (atomic_exchange(&status_shown, false))
+		put(wipe, sizeof wipe - 1);
 	snprintf(line, sizeof line, "%s: ", program);
 	len = strlen(line);
 	vsnprintf(line + len, sizeof line - len - 1, fmt, ap);
 	defuse(line);
 	len = strlen(line);
 	line[len++] = '\n';
-	/* One call, so that lines of several processes do not mix. Nothing
-	 * can be done about a stderr that does not take it. */
-	do {
-		n = write(STDERR_FILENO, line, len);
-	} while (n < 0 && errno == EINTR);
-	errno = saved;
+	put(line, len);
 }
 
 void say(const char *fmt, ...)
@@ -152,6 +165,17 @@ void say_detail(int level, const char *fmt, ...)
 	va_start(ap, fmt);
 	say_va(fmt, ap);
 	va_end(ap);
+}
+
+void say_status(const char *text)
+{
+	char line[256];
+
+	if (!atomic_exchange(&status_shown, *text) && *text == '\0')
+		return;
+	snprintf(line, sizeof line, "%s%.200s", wipe, text);
+	defuse(line + sizeof wipe - 1);
+	put(line, strlen(line));
 }
 
 int err_exit(const struct err *e)

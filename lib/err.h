@@ -71,6 +71,10 @@ void say_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say_detail(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* A line that the next one, or the next message, wipes; "" wipes it now. Only
+ * for a stderr that is a terminal, and cut to its first 200 bytes. */
+void say_status(const char *text);
+
 /* The last line of a program: prints `e` if it holds an error and returns the
  * process's exit code (ERR_STOPPED and 0 are silent and 0; an empty text, for
  * what was said already, is silent too). */

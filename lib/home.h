@@ -11,7 +11,11 @@
 #include <stdbool.h>
 
 #define HOME_BOOTSTRAP "BOOTSTRAP.md"
+#define HOME_INFLIGHT "BOOTSTRAP.md.inflight"
+#define HOME_FAILED "BOOTSTRAP.md.failed"
 #define HOME_CREDENTIALS "credentials.json"
+#define HOME_RESERVED "credentials.json.new"
+#define HOME_CREDENTIALS_LOCK "credentials.json.lock"
 #define HOME_WATERLINE "waterline.json"
 #define HOME_LEDGER "ledger.db"
 #define HOME_DEAD "dead"

@@ -10,19 +10,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
-enum { WAIT_FDS = 16, SHOWN_BODY = 2048 };
+enum {
+	POLL_MAX = 14,	 /* descriptors of a caller */
+	EVENTS_MAX = 64, /* taken from the kernel at a time */
+	/* poll(2)'s clock stands still while the machine sleeps and ours goes
+	 * on: look at it soon after waking up. */
+	WAIT_MAX_MS = 3000,
+	/* Rounds of reading before anything is declared overdue. */
+	CATCH_UP = 1000,
+	SHOWN_BODY = 2048,
+	STREAM_BUFFER = 2048, /* hints are short, streams are many */
+	STREAMS_MAX = 10000,  /* on one connection, if the server likes */
+};
+
+/* Connections that calls share and later calls use again. A pool in which a
+ * connection fell silent is retired: its calls may go on, but no new one gets
+ * to a connection that may be dead (HTTP/2 would never let go of it). */
+struct pool {
+	struct pool *next;
+	struct http *http;
+	CURLM *multi;
+	uint32_t id;
+	unsigned calls;
+	int64_t timer_ms; /* when curl wants to act; -1: not at all */
+};
 
 struct http {
-	CURLM *multi;
-	CURL *spare; /* of the last http_do, to be used again */
+	int epoll_fd;
+	int broken;	    /* errno of what makes going on impossible */
+	struct pool *pool;  /* for new calls; NULL: to be made */
+	struct pool *pools; /* all of them */
+	uint32_t last_id;
+	CURL *spare; /* of the last call, to be used again */
 	struct http_call *calls;
+	int64_t due_ms; /* no bound of any call is reached before */
 	bool allow_http;
 };
 
 struct http_call {
 	struct http *http;
+	struct pool *pool; /* NULL: no longer in one */
 	struct http_call *next;
 	CURL *easy;
 	struct curl_slist *headers;
@@ -30,11 +60,12 @@ struct http_call {
 	struct http_request req;
 	struct http_answer answer;
 	char curl_error[CURL_ERROR_SIZE];
-	struct err err; /* of our own making, wins over curl's */
+	struct err *err; /* of our own making, wins over curl's; or NULL */
 	curl_off_t moved;
 	off_t sent;
 	int64_t started_ms, active_ms;
-	bool connected, done, in_multi;
+	char *retry_after; /* the header, as it came */
+	bool tls, connected, head, done;
 	CURLcode code;
 };
 
@@ -43,15 +74,91 @@ static void init_once(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static int on_socket(
+	CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+	struct pool *p = ctx;
+	struct epoll_event ev = {
+		.data.u64 = (uint64_t)p->id << 32 | (uint32_t)fd,
+	};
+
+	(void)easy;
+	(void)known;
+	if (what == CURL_POLL_REMOVE) {
+		/* A closed descriptor has left already. */
+		epoll_ctl(p->http->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		ev.events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		ev.events |= EPOLLOUT;
+	if (epoll_ctl(p->http->epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0 ||
+		epoll_ctl(p->http->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return 0;
+	p->http->broken = errno;
+	return -1;
+}
+
+static int on_timer(CURLM *multi, long ms, void *ctx)
+{
+	struct pool *p = ctx;
+
+	(void)multi;
+	p->timer_ms = ms < 0 ? -1 : backoff_clock_ms() + ms;
+	return 0;
+}
+
+/* The pool for a new call. */
+static struct pool *pool_get(struct http *h)
+{
+	struct pool *p;
+
+	if (h->pool)
+		return h->pool;
+	p = xcalloc(1, sizeof *p);
+	p->http = h;
+	p->id = ++h->last_id;
+	p->timer_ms = -1;
+	p->multi = curl_multi_init();
+	if (p->multi == NULL)
+		xrealloc(NULL, (size_t)-1); /* as any memory not to be had */
+	curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+	curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+	curl_multi_setopt(
+		p->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_MAX);
+	p->next = h->pools;
+	h->pools = p;
+	h->pool = p;
+	return p;
+}
+
+/* Frees the retired pools that no call is in any more. */
+static void pools_prune(struct http *h)
+{
+	struct pool **at = &h->pools, *p;
+
+	while ((p = *at)) {
+		if (p == h->pool || p->calls) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		curl_multi_cleanup(p->multi);
+		free(p);
+	}
+}
+
 struct http *http_new(bool allow_http)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http *h = xcalloc(1, sizeof *h);
 
-	pthread_once(&once, init_once);
-	h->multi = curl_multi_init();
-	if (h->multi == NULL)
-		xrealloc(NULL, (size_t)-1); /* as any memory not to be had */
+	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (h->epoll_fd < 0)
+		h->broken = errno;
+	h->due_ms = INT64_MAX;
 	h->allow_http = allow_http;
 	return h;
 }
@@ -64,7 +171,10 @@ void http_free(struct http *h)
 		http_close(h->calls);
 	if (h->spare)
 		curl_easy_cleanup(h->spare);
-	curl_multi_cleanup(h->multi);
+	h->pool = NULL;
+	pools_prune(h);
+	if (h->epoll_fd >= 0)
+		close(h->epoll_fd);
 	free(h);
 }
 
@@ -79,7 +189,7 @@ static bool is_loopback(const char *host)
 /* 1: plain http to loopback, 0: anything else that is fine, -1: forbidden. */
 static int judge_url(const char *url, bool allow_http, struct err *e)
 {
-	char *scheme = NULL, *host = NULL, *user = NULL;
+	char *scheme = NULL, *host = NULL, *user = NULL, *password = NULL;
 	CURLU *u = curl_url();
 	int r = -1;
 
@@ -91,7 +201,8 @@ static int judge_url(const char *url, bool allow_http, struct err *e)
 			"https://api.agentrux.com");
 		goto out;
 	}
-	if (curl_url_get(u, CURLUPART_USER, &user, 0) == 0) {
+	if (curl_url_get(u, CURLUPART_USER, &user, 0) == 0 ||
+		curl_url_get(u, CURLUPART_PASSWORD, &password, 0) == 0) {
 		err_set(e, EX_CONFIG, "a URL must not hold credentials");
 		goto out;
 	}
@@ -111,6 +222,7 @@ out:
 	curl_free(scheme);
 	curl_free(host);
 	curl_free(user);
+	curl_free(password);
 	curl_url_cleanup(u);
 	return r;
 }
@@ -135,25 +247,42 @@ static void alive(struct http_call *c)
 	c->active_ms = backoff_clock_ms();
 }
 
+/* No bound may be looked for later than this. */
+static void expect(struct http *h, int64_t due_ms)
+{
+	if (due_ms < h->due_ms)
+		h->due_ms = due_ms;
+}
+
+static void tell(struct http_call *c)
+{
+	if (c->req.changed)
+		c->req.changed(c->req.ctx);
+}
+
+static struct err *own_error(struct http_call *c)
+{
+	if (c->err == NULL)
+		c->err = xcalloc(1, sizeof *c->err);
+	return c->err;
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *c = ctx;
-	long status = 0;
 
 	(void)size;
 	alive(c);
-	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (c->req.sink && status >= 200 && status < 300) {
+	if (c->req.sink && c->answer.status / 100 == 2) {
 		if (c->req.sink(c->req.ctx, p, n) == 0)
 			return n;
-		if (c->err.code == 0)
-			err_set(&c->err, EX_FAILED, "given up");
+		err_set(own_error(c), EX_FAILED, "given up");
 		return 0;
 	}
 	if (buf_add(&c->answer.body, p, n) == 0)
 		return n;
-	err_set(&c->err, EX_TEMPFAIL, "the answer is larger than %zu bytes",
-		c->answer.body.max);
+	err_set(own_error(c), EX_TEMPFAIL,
+		"the answer is larger than %zu bytes", c->answer.body.max);
 	return 0;
 }
 
@@ -171,6 +300,25 @@ static char *header_value(const char *line, size_t n, const char *name)
 	return xstrndup(line, n);
 }
 
+/* The answer's head is whole. */
+static void on_head(struct http_call *c)
+{
+	long status = 0;
+
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200)
+		return;
+	c->head = true;
+	c->answer.status = (int)status;
+	/* Only now: a date in it is relative to Date, which may come later. */
+	if (c->retry_after)
+		c->answer.retry_after_ms =
+			backoff_retry_after(c->retry_after, c->answer.date);
+	say_detail(2, "< %ld after %ld ms", status,
+		(long)(backoff_clock_ms() - c->started_ms));
+	tell(c);
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *c = ctx;
@@ -178,14 +326,20 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 
 	(void)size;
 	alive(c);
-	if ((v = header_value(p, n, "Date")))
+	if (c->head) /* a trailer */
+		return n;
+	if (*p == '\r' || *p == '\n') {
+		on_head(c);
+	} else if ((v = header_value(p, n, "Date"))) {
 		c->answer.date = backoff_http_date(v);
-	else if ((v = header_value(p, n, "Retry-After")))
-		c->answer.retry_after_ms =
-			backoff_retry_after(v, c->answer.date);
-	else if ((v = header_value(p, n, "Idempotent-Replayed")))
+		free(v);
+	} else if ((v = header_value(p, n, "Retry-After"))) {
+		free(c->retry_after);
+		c->retry_after = v;
+	} else if ((v = header_value(p, n, "Idempotent-Replayed"))) {
 		c->answer.replayed = strcasecmp(v, "true") == 0;
-	free(v);
+		free(v);
+	}
 	return n;
 }
 
@@ -205,14 +359,27 @@ static size_t on_read(char *p, size_t size, size_t n, void *ctx)
 	} while (got < 0 && errno == EINTR);
 	if (got <= 0) {
 		if (got < 0)
-			err_errno(&c->err, "reading the file");
+			err_errno(own_error(c), "reading the file");
 		else
-			err_set(&c->err, EX_DATAERR,
+			err_set(own_error(c), EX_DATAERR,
 				"the file became shorter while it was sent");
 		return CURL_READFUNC_ABORT;
 	}
 	c->sent += got;
+	if (c->req.sent)
+		atomic_store(c->req.sent, c->sent);
 	return (size_t)got;
+}
+
+/* A kept connection that turns out to be closed: from the start again. */
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct http_call *c = ctx;
+
+	if (origin != SEEK_SET)
+		return CURL_SEEKFUNC_FAIL;
+	c->sent = offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static int on_progress(void *ctx, curl_off_t dltotal, curl_off_t dlnow,
@@ -239,6 +406,7 @@ static int on_connected(void *ctx, char *ip, char *local, int port, int lport)
 	(void)lport;
 	c->connected = true;
 	alive(c);
+	expect(c->http, c->active_ms + c->req.idle_ms);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -302,6 +470,8 @@ static void set_body(struct http_call *c, const struct http_request *r)
 		curl_easy_setopt(q, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(q, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(q, CURLOPT_READDATA, c);
+		curl_easy_setopt(q, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(q, CURLOPT_SEEKDATA, c);
 		curl_easy_setopt(
 			q, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->body_len);
 	} else if (r->body) {
@@ -313,11 +483,25 @@ static void set_body(struct http_call *c, const struct http_request *r)
 		curl_easy_setopt(q, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
-/* Security and the bounds that curl has to know of itself. */
-static void set_policy(struct http_call *c, bool loopback)
+static void set_trust(CURL *q)
 {
 	const char *ca_file = home_ca_file();
 	const char *ca_dir = home_ca_dir();
+	const char *own = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (ca_file)
+		curl_easy_setopt(q, CURLOPT_CAINFO, ca_file);
+	if (ca_dir)
+		curl_easy_setopt(q, CURLOPT_CAPATH, ca_dir);
+	/* With nothing but the system's one file, curl reads it once and not
+	 * for every connection. */
+	if (!ca_file && !ca_dir && own && access(own, R_OK) == 0)
+		curl_easy_setopt(q, CURLOPT_CAPATH, NULL);
+}
+
+/* Security and the bounds that curl has to know of itself. */
+static void set_policy(struct http_call *c, bool loopback)
+{
 	CURL *q = c->easy;
 
 	curl_easy_setopt(q, CURLOPT_NOSIGNAL, 1L);
@@ -327,17 +511,25 @@ static void set_policy(struct http_call *c, bool loopback)
 	curl_easy_setopt(q, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(q, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(q, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(q, CURLOPT_PIPEWAIT, 1L);
+	curl_easy_setopt(q, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(q, CURLOPT_TCP_KEEPALIVE, 1L);
+	/* Whether many requests fit on one connection is known once TLS is up;
+	 * without TLS it would take a whole answer, and they never do. */
+	if (c->tls)
+		curl_easy_setopt(q, CURLOPT_PIPEWAIT, 1L);
+	else
+		curl_easy_setopt(
+			q, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	if (c->req.stream) {
+		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)STREAM_BUFFER);
+		curl_easy_setopt(q, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+	}
 	/* A server that forgot a kept connection must cost no attempt:
 	 * shorter than what front ends keep. */
 	curl_easy_setopt(q, CURLOPT_MAXAGE_CONN, 50L);
 	/* The same bound as ours, which ends the wait if this one is late. */
 	curl_easy_setopt(q, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
-	if (ca_file)
-		curl_easy_setopt(q, CURLOPT_CAINFO, ca_file);
-	if (ca_dir)
-		curl_easy_setopt(q, CURLOPT_CAPATH, ca_dir);
+	set_trust(q);
 	if (loopback)
 		curl_easy_setopt(q, CURLOPT_PROXY, "");
 }
@@ -376,9 +568,13 @@ static char *shown_url(const struct http_request *r)
 static struct http_call *start(
 	struct http *h, const struct http_request *r, struct err *e)
 {
+	/* Not before: many a program finds that it has nothing to ask. */
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http_call *c;
-	int loopback = judge_url(r->url, h->allow_http, e);
+	int loopback;
 
+	pthread_once(&once, init_once);
+	loopback = judge_url(r->url, h->allow_http, e);
 	if (loopback < 0) {
 		err_prefix(e, "asking %.*s", (int)strcspn(r->url, "?"), r->url);
 		return NULL;
@@ -387,6 +583,7 @@ static struct http_call *start(
 	c->http = h;
 	c->req = *r;
 	c->shown = shown_url(r);
+	c->tls = strncasecmp(r->url, "https:", 6) == 0;
 	if (c->req.idle_ms == 0)
 		c->req.idle_ms = HTTP_IDLE_MS;
 	if (c->req.total_ms == 0)
@@ -396,6 +593,9 @@ static struct http_call *start(
 		r->answer_max ? r->answer_max : HTTP_ERROR_MAX);
 	c->started_ms = c->answer.asked_ms = backoff_clock_ms();
 	alive(c);
+	expect(h, c->started_ms + HTTP_CONNECT_MS);
+	if (c->req.total_ms > 0)
+		expect(h, c->started_ms + c->req.total_ms);
 	c->easy = h->spare ? h->spare : curl_easy_init();
 	h->spare = NULL;
 	if (c->easy == NULL)
@@ -409,129 +609,189 @@ static struct http_call *start(
 	show_headers('>', c->headers);
 	if (!r->from_fd)
 		show_body(c, '>', r->body, r->body_len);
-	curl_multi_add_handle(h->multi, c->easy);
-	c->in_multi = true;
+	c->pool = pool_get(h);
+	c->pool->calls++;
+	curl_multi_add_handle(c->pool->multi, c->easy);
 	c->next = h->calls;
 	h->calls = c;
 	return c;
 }
 
-static void finish(struct http_call *c)
+static void leave_pool(struct http_call *c)
 {
-	long status = 0;
-
-	if (c->in_multi)
-		curl_multi_remove_handle(c->http->multi, c->easy);
-	c->in_multi = false;
-	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	c->answer.status = (int)status;
-	c->done = true;
-	say_detail(2, "< %ld after %ld ms", status,
-		(long)(backoff_clock_ms() - c->started_ms));
-	show_body(c, '<', c->answer.body.data, c->answer.body.len);
+	if (c->pool == NULL)
+		return;
+	curl_multi_remove_handle(c->pool->multi, c->easy);
+	c->pool->calls--;
+	c->pool = NULL;
 }
 
-/* Ends a call that is over one of its bounds; else the ms until the next. */
-static long check_bounds(struct http_call *c, int64_t now)
+static void finish(struct http_call *c)
 {
-	int64_t due = c->connected ? c->active_ms + c->req.idle_ms
-				   : c->started_ms + HTTP_CONNECT_MS;
-	const char *what = "no connection";
-	long limit = HTTP_CONNECT_MS;
+	leave_pool(c);
+	c->done = true;
+	show_body(c, '<', c->answer.body.data, c->answer.body.len);
+	tell(c);
+}
 
+/* When this call is over one of its bounds; `what` and `limit` name it. */
+static int64_t bound_of(
+	const struct http_call *c, const char **what, long *limit)
+{
+	int64_t due = c->started_ms + HTTP_CONNECT_MS;
+
+	*what = "no connection";
+	*limit = HTTP_CONNECT_MS;
 	if (c->connected) {
-		what = "no byte came";
-		limit = c->req.idle_ms;
+		due = c->active_ms + c->req.idle_ms;
+		*what = "no byte came";
+		*limit = c->req.idle_ms;
 	}
 	if (c->req.total_ms > 0 && c->started_ms + c->req.total_ms < due) {
 		due = c->started_ms + c->req.total_ms;
-		what = "not done";
-		limit = c->req.total_ms;
+		*what = "not done";
+		*limit = c->req.total_ms;
 	}
-	if (now < due)
-		return (long)(due - now);
-	err_set(&c->err, EX_TEMPFAIL, "%s within %g s", what,
-		(double)limit / 1000);
-	c->code = CURLE_OPERATION_TIMEDOUT;
-	finish(c);
-	return 0;
+	return due;
 }
 
-/* Collects what has ended and enforces the bounds. Returns how long a wait may
- * last, and whether anything ended. */
-static long settle(struct http *h, bool *ended)
+/* Lets curl act: on timers, then on what sockets have. How much there was. */
+static int drive(struct http *h)
 {
 	int64_t now = backoff_clock_ms();
+	struct epoll_event ev[EVENTS_MAX];
+	int n, i, running, did = 0;
+	struct pool *p;
+
+	for (p = h->pools; p; p = p->next) {
+		if (p->timer_ms < 0 || p->timer_ms > now)
+			continue;
+		p->timer_ms = -1;
+		curl_multi_socket_action(
+			p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		did++;
+	}
+	n = epoll_wait(h->epoll_fd, ev, EVENTS_MAX, 0);
+	for (i = 0; i < n; i++) {
+		int fd = (int)(uint32_t)ev[i].data.u64;
+		int what = 0; /* an error only: curl looks for itself */
+
+		if (ev[i].events & EPOLLIN)
+			what |= CURL_CSELECT_IN;
+		if (ev[i].events & EPOLLOUT)
+			what |= CURL_CSELECT_OUT;
+		for (p = h->pools; p; p = p->next)
+			if (p->id == ev[i].data.u64 >> 32)
+				curl_multi_socket_action(
+					p->multi, fd, what, &running);
+		did++;
+	}
+	return did;
+}
+
+/* Takes out what curl has done with. */
+static void collect(struct http *h)
+{
 	struct http_call *c;
-	long wait = 60000, left;
+	struct pool *p;
 	CURLMsg *m;
 	int n;
 
-	while ((m = curl_multi_info_read(h->multi, &n))) {
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
-		c->code = m->data.result;
-		finish(c);
-		*ended = true;
-	}
+	for (p = h->pools; p; p = p->next)
+		while ((m = curl_multi_info_read(p->multi, &n))) {
+			if (m->msg != CURLMSG_DONE)
+				continue;
+			curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
+			c->code = m->data.result;
+			finish(c);
+		}
+}
+
+/* Ends what was over its bounds at `now`. */
+static void enforce(struct http *h, int64_t now)
+{
+	struct http_call *c;
+	const char *what;
+	int64_t due;
+	long limit;
+
+	h->due_ms = INT64_MAX;
 	for (c = h->calls; c; c = c->next) {
 		if (c->done)
 			continue;
-		left = check_bounds(c, now);
-		if (c->done)
-			*ended = true;
-		else if (left < wait)
-			wait = left;
+		due = bound_of(c, &what, &limit);
+		if (now < due) {
+			expect(h, due);
+			continue;
+		}
+		err_set(own_error(c), EX_TEMPFAIL, "%s within %g s", what,
+			(double)limit / 1000);
+		c->code = CURLE_OPERATION_TIMEDOUT;
+		if (c->tls && c->connected && c->pool == h->pool)
+			h->pool = NULL;
+		finish(c);
 	}
-	return wait;
+}
+
+/* Moves everything on without waiting. */
+static void move(struct http *h)
+{
+	/* Bounds are judged by a time before the sockets were read: whatever
+	 * arrived while this process was stopped counts first. */
+	int64_t now = backoff_clock_ms();
+	int rounds = now < h->due_ms ? 1 : CATCH_UP;
+
+	while (rounds-- > 0 && drive(h) > 0)
+		;
+	collect(h);
+	if (now >= h->due_ms)
+		enforce(h, now);
+	pools_prune(h);
+}
+
+/* How long poll(2) may wait. */
+static int wait_ms(const struct http *h, long timeout_ms)
+{
+	int64_t now = backoff_clock_ms(), wait = WAIT_MAX_MS;
+	const struct pool *p;
+
+	if (timeout_ms >= 0 && timeout_ms < wait)
+		wait = timeout_ms;
+	if (h->due_ms - now < wait)
+		wait = h->due_ms - now;
+	for (p = h->pools; p; p = p->next)
+		if (p->timer_ms >= 0 && p->timer_ms - now < wait)
+			wait = p->timer_ms - now;
+	return wait > 0 ? (int)wait : 0;
 }
 
 int http_poll(struct http *h, struct pollfd *fds, unsigned n, long timeout_ms,
 	struct err *e)
 {
-	struct curl_waitfd wait[WAIT_FDS];
-	struct pollfd stop[STOP_FDS];
-	bool ended = false;
-	int running;
-	long bound;
+	struct pollfd all[1 + STOP_FDS + POLL_MAX];
 	unsigned i;
 
-	if (n > WAIT_FDS - STOP_FDS)
+	if (n > POLL_MAX)
 		return err_set(e, EX_FAILED, "too many descriptors to poll");
-	curl_multi_perform(h->multi, &running);
-	bound = settle(h, &ended);
-	if (timeout_ms < 0 || timeout_ms > bound)
-		timeout_ms = bound;
-	if (ended)
-		timeout_ms = 0;
-	stop_fds(stop);
-	for (i = 0; i < n + STOP_FDS; i++) {
-		const struct pollfd *p = i < n ? &fds[i] : &stop[i - n];
-
-		wait[i] = (struct curl_waitfd){ .fd = p->fd };
-		if (p->events & POLLIN)
-			wait[i].events |= CURL_WAIT_POLLIN;
-		if (p->events & POLLOUT)
-			wait[i].events |= CURL_WAIT_POLLOUT;
+	all[0] = (struct pollfd){ .fd = h->epoll_fd, .events = POLLIN };
+	stop_fds(all + 1);
+	if (n)
+		memcpy(all + 1 + STOP_FDS, fds, n * sizeof *fds);
+	if (poll(all, 1 + STOP_FDS + n, wait_ms(h, timeout_ms)) < 0) {
+		if (errno != EINTR)
+			return err_errno(e, "polling");
+		for (i = 0; i < 1 + STOP_FDS + n; i++)
+			all[i].revents = 0;
 	}
-	/* curl drops negative descriptors only by failing: leave them out. */
-	for (i = n; i < n + STOP_FDS; i++)
-		if (wait[i].fd < 0)
-			wait[i] = wait[n];
-	if (wait[n].fd >= 0)
-		curl_multi_poll(
-			h->multi, wait, n + STOP_FDS, (int)timeout_ms, NULL);
-	else
-		curl_multi_poll(h->multi, wait, n, (int)timeout_ms, NULL);
 	if (stop_asked())
 		return err_stopped(e);
-	/* What the descriptors have is asked afresh: curl's own list of
-	 * events lacks POLLHUP. */
-	if (n && poll(fds, n, 0) < 0 && errno != EINTR)
-		return err_errno(e, "polling");
-	curl_multi_perform(h->multi, &running);
-	settle(h, &ended);
+	for (i = 0; i < n; i++)
+		fds[i].revents = all[1 + STOP_FDS + i].revents;
+	move(h);
+	if (h->broken) {
+		errno = h->broken;
+		return err_errno(e, "watching connections");
+	}
 	return 0;
 }
 
@@ -545,8 +805,13 @@ int http_result(
 {
 	if (a)
 		*a = &c->answer;
-	if (c->err.code)
-		return err_set(e, c->err.code, "%s: %s", c->shown, c->err.text);
+	if (c->err)
+		return err_set(
+			e, c->err->code, "%s: %s", c->shown, c->err->text);
+	if (c->code == CURLE_SSL_CACERT_BADFILE)
+		return err_set(e, EX_CONFIG,
+			"%s: %s; look at CURL_CA_BUNDLE and SSL_CERT_FILE",
+			c->shown, reason(c));
 	if (c->code != CURLE_OK)
 		return err_set(e, EX_TEMPFAIL, "%s: %s", c->shown, reason(c));
 	return 0;
@@ -559,15 +824,23 @@ bool http_done(const struct http_call *c)
 
 int http_status(const struct http_call *c)
 {
-	long status = 0;
+	return c->head ? c->answer.status : 0;
+}
 
-	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	return (int)status;
+bool http_is_type(const struct http_call *c, const char *type)
+{
+	size_t len = strlen(type);
+	char *v = NULL;
+
+	curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &v);
+	return v == NULL || (strncasecmp(v, type, len) == 0 &&
+				    strchr(" \t;", v[len]) != NULL);
 }
 
 void http_set_idle(struct http_call *c, long idle_ms)
 {
 	c->req.idle_ms = idle_ms;
+	expect(c->http, c->active_ms + idle_ms);
 }
 
 struct http_call *http_open(
@@ -593,8 +866,8 @@ void http_close(struct http_call *c)
 		return;
 	h = c->http;
 	unlist(c);
-	if (c->in_multi)
-		curl_multi_remove_handle(h->multi, c->easy);
+	leave_pool(c);
+	pools_prune(h);
 	if (h->spare == NULL) {
 		curl_easy_reset(c->easy);
 		h->spare = c->easy;
@@ -606,8 +879,23 @@ void http_close(struct http_call *c)
 			explicit_bzero(l->data, strlen(l->data));
 	curl_slist_free_all(c->headers);
 	http_answer_release(&c->answer);
+	free(c->retry_after);
+	free(c->err);
 	free(c->shown);
 	free(c);
+}
+
+/* Told to end: an answer that cannot be had twice may still arrive. */
+static bool linger(struct http_call *c)
+{
+	struct pollfd in = { .fd = c->http->epoll_fd, .events = POLLIN };
+	int64_t end = backoff_clock_ms() + c->req.linger_ms;
+
+	while (!c->done && backoff_clock_ms() < end) {
+		poll(&in, 1, wait_ms(c->http, HTTP_LINGER_MS / 10));
+		move(c->http);
+	}
+	return c->done;
 }
 
 int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
@@ -619,14 +907,17 @@ int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
 	*a = (struct http_answer){ .retry_after_ms = -1 };
 	if (c == NULL)
 		return -1;
-	while (!c->done)
-		if (http_poll(h, NULL, 0, -1, e) < 0)
-			goto out;
+	while (!c->done && (status = http_poll(h, NULL, 0, -1, e)) == 0)
+		;
+	if (!c->done && !linger(c))
+		goto out;
 	status = http_result(c, NULL, e);
 	*a = c->answer;
 	memset(&c->answer, 0, sizeof c->answer);
 	if (status < 0)
 		a->status = 0;
+	else if (e)
+		e->code = 0; /* told to end, yet it came */
 out:
 	http_close(c);
 	return status;

@@ -21,6 +21,7 @@
 #include "buf.h"
 #include "err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,7 @@ enum {
 	HTTP_CONNECT_MS = 10000,
 	HTTP_IDLE_MS = 30000,
 	HTTP_TOTAL_MS = 120000,
+	HTTP_LINGER_MS = 700,	/* with less than a second to end in */
 	HTTP_ERROR_MAX = 65536, /* of an error's body this much is read */
 };
 
@@ -59,14 +61,20 @@ struct http_request {
 	bool from_fd;
 	int body_fd;
 	off_t body_at;
+	atomic_llong *sent; /* gets how many of them; may be NULL */
 	/* Where a 2xx body goes; NULL: into the answer, answer_max at most. */
 	http_sink *sink;
-	void *ctx;
+	/* Streams: called from within http_poll when the answer's head has come
+	 * and when the call has ended; must not open or close calls. */
+	void (*changed)(void *ctx);
+	void *ctx; /* of both */
 	size_t answer_max;
-	long idle_ms;  /* 0: HTTP_IDLE_MS */
-	long total_ms; /* 0: HTTP_TOTAL_MS, -1: none (streams, file bodies) */
-	bool secret;   /* bodies and query are not for -vv */
-	bool bare;     /* a presigned URL: no header of ours but those given,
+	long idle_ms;	/* 0: HTTP_IDLE_MS */
+	long total_ms;	/* 0: HTTP_TOTAL_MS, -1: none (streams, file bodies) */
+	long linger_ms; /* http_do: told to end, wait so long for the answer */
+	bool stream;	/* one of many that are long and hold little */
+	bool secret;	/* bodies and query are not for -vv */
+	bool bare;	/* a presigned URL: no header of ours but those given,
 			  Host, User-Agent and Content-Length */
 };
 
@@ -87,7 +95,7 @@ void http_answer_release(struct http_answer *a);
 
 /* Streams. A call is open until http_done() says it has ended, then
  * http_result() tells how. http_close() ends it in either state. The strings
- * of the request are copied. */
+ * of the request are copied; a body is not, it has to stay. */
 struct http_call;
 struct http_call *http_open(
 	struct http *h, const struct http_request *r, struct err *e);
@@ -96,6 +104,8 @@ int http_result(
 	const struct http_call *c, const struct http_answer **a, struct err *e);
 /* The status, 0 until the answer's head has come. */
 int http_status(const struct http_call *c);
+/* Is the answer of this media type, or of none that it names? */
+bool http_is_type(const struct http_call *c, const char *type);
 void http_set_idle(struct http_call *c, long idle_ms);
 void http_close(struct http_call *c);
 

@@ -3,7 +3,9 @@
 #include "stop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK = 65536 };
@@ -116,11 +118,27 @@ int io_slurp(int fd, struct buf *b, const char *what, struct err *e)
 
 int io_put(int fd, const void *p, size_t n, struct err *e)
 {
-	if (io_write(fd, p, n) == 0)
-		return 0;
-	if (errno == EPIPE)
-		return err_stopped(e);
-	return err_errno(e, "writing to standard output");
+	struct pollfd out = { .fd = fd, .events = POLLOUT };
+	const char *at = p;
+	struct stat st;
+	size_t part, most = PIPE_BUF;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		most = n;
+	/* A pipe that is ready takes PIPE_BUF bytes at once: so we never sit in
+	 * a write that a signal could not end. */
+	for (; n; at += part, n -= part) {
+		part = n > most ? most : n;
+		if (poll(&out, 1, 0) == 0 && stop_poll(&out, 1, -1) < 0 &&
+			errno == ECANCELED)
+			return err_stopped(e);
+		if (io_write(fd, at, part) < 0)
+			return errno == EPIPE
+				       ? err_stopped(e)
+				       : err_errno(e,
+						 "writing to standard output");
+	}
+	return 0;
 }
 
 int io_put_line(int fd, const char *line, struct err *e)

@@ -27,7 +27,8 @@ int io_read_all(int fd, struct buf *b);
 int io_slurp(int fd, struct buf *b, const char *what, struct err *e);
 
 /* Data for standard output: all of it or an error. A reader that closed is
- * ERR_STOPPED; a full disk and the like EX_IOERR. Never from lib/ but through
+ * ERR_STOPPED, as is being told to end while a slow one keeps us waiting; a full
+ * disk and the like EX_IOERR. Never from lib/ but through
  * a descriptor that the program handed in. */
 int io_put(int fd, const void *p, size_t n, struct err *e);
 int io_put_line(int fd, const char *line, struct err *e);
@@ -51,7 +52,8 @@ struct io_lines {
 
 /* The next line without its newline, NUL-terminated, valid until the next call;
  * the last line may lack its newline. 1: a line, 0: end of input, -1: error
- * (EX_DATAERR if a line is longer than the ceiling). Waits interruptibly. */
+ * (EX_DATAERR if a line with its newline is longer than the ceiling). Waits
+ * interruptibly. */
 int io_lines_next(struct io_lines *l, char **line, size_t *len, struct err *e);
 
 /* The same without waiting: 2 if no whole line is there yet. */

@@ -122,6 +122,18 @@ fail:
 	return -1;
 }
 
+bool lock_held(const struct statedir *d, const char *name)
+{
+	int fd = io_open(d->fd, name, O_RDONLY | O_NONBLOCK, 0);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return held;
+}
+
 void lock_release(struct lock *l)
 {
 	if (l->fd >= 0)
@@ -192,14 +204,26 @@ out:
 
 int statefile_create(const struct statedir *d, const char *name, struct err *e)
 {
-	int fd = io_open(d->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	/* O_NONBLOCK: a FIFO of that name must not hang us. */
+	int fd = io_open(
+		d->fd, name, O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK, 0600);
+
+	struct stat st;
 
 	if (fd < 0)
 		return err_errno(e, "creating %s/%s", d->path, name);
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(e, EX_CONFIG,
+			"creating %s/%s: something that is not a regular file "
+			"is in the way; move it away",
+			d->path, name);
+	}
 	/* A leftover may have other bits, and a umask may take ours. */
 	if (fchmod(fd, 0600) < 0) {
 		err_errno(e, "protecting %s/%s", d->path, name);
 		close(fd);
+		unlinkat(d->fd, name, 0);
 		return -1;
 	}
 	return fd;
@@ -212,30 +236,56 @@ int statedir_sync(const struct statedir *d, struct err *e)
 	return 0;
 }
 
+int statefile_write(const struct statedir *d, const char *name,
+	const void *data, size_t len, struct err *e)
+{
+	int fd = statefile_create(d, name, e);
+	int r;
+
+	if (fd < 0)
+		return -1;
+	if (io_write(fd, data, len) < 0 || fsync(fd) < 0) {
+		err_errno(e, "writing %s/%s", d->path, name);
+		close(fd);
+		r = -1;
+	} else {
+		r = io_close(fd, name, e);
+	}
+	/* On a full disk even a torn leftover is in the way. */
+	if (r < 0)
+		unlinkat(d->fd, name, 0);
+	return r;
+}
+
 int statefile_replace(const struct statedir *d, const char *name,
 	const void *data, size_t len, struct err *e)
 {
 	char *fresh = xasprintf("%s.new", name);
-	int fd, r = -1;
+	int r = statefile_write(d, fresh, data, len, e);
 
-	fd = statefile_create(d, fresh, e);
-	if (fd < 0)
-		goto out;
-	if (io_write(fd, data, len) < 0 || fsync(fd) < 0) {
-		err_errno(e, "writing %s/%s", d->path, fresh);
-		close(fd);
-		goto out;
-	}
-	if (io_close(fd, fresh, e) < 0)
+	if (r < 0)
 		goto out;
 	if (renameat(d->fd, fresh, d->fd, name) < 0) {
-		err_errno(e, "putting %s/%s in place", d->path, name);
+		r = err_errno(e, "putting %s/%s in place", d->path, name);
+		unlinkat(d->fd, fresh, 0);
 		goto out;
 	}
 	r = statedir_sync(d, e);
 out:
 	free(fresh);
 	return r;
+}
+
+int statefile_move(const struct statedir *d, const char *from, const char *to)
+{
+	if (renameat2(d->fd, from, d->fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno == EEXIST || errno == ENOENT)
+		return -1;
+	/* Not every file system knows the flag; links it may know. */
+	if (linkat(d->fd, from, d->fd, to, 0) < 0)
+		return -1;
+	return unlinkat(d->fd, from, 0);
 }
 
 int statefile_remove(const struct statedir *d, const char *name, struct err *e)

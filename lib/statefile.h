@@ -61,6 +61,10 @@ int lock_take(struct lock *l, const struct statedir *d, const char *name,
 	long wait_ms, struct err *e);
 void lock_release(struct lock *l);
 
+/* Is it held at this moment? For reports only: makes nothing, waits for
+ * nothing, and may be outdated when it returns. */
+bool lock_held(const struct statedir *d, const char *name);
+
 /* Appends the file's contents to `out` (whose ceiling is the file's).
  * 1: loaded. 0: not there. -1: refused or unreadable. */
 int statefile_load(const struct statedir *d, const char *name, struct buf *out,
@@ -76,8 +80,14 @@ int statefile_remove(const struct statedir *d, const char *name, struct err *e);
 /* fsync of the directory: what was renamed or removed stays so. */
 int statedir_sync(const struct statedir *d, struct err *e);
 
-/* The pieces of a replacement, for rituals that act between them: opens NAME
- * for writing, empty, 0600 whatever the umask; -1 on error. */
+/* The pieces of a replacement, for rituals that act between them. The first
+ * opens NAME for reading and writing, empty, 0600 whatever the umask; -1 on
+ * error. The second fills a file so made and syncs it; what it cannot finish is
+ * removed. The third renames without ever replacing: -1 and errno, EEXIST if
+ * `to` is there. */
 int statefile_create(const struct statedir *d, const char *name, struct err *e);
+int statefile_write(const struct statedir *d, const char *name,
+	const void *data, size_t len, struct err *e);
+int statefile_move(const struct statedir *d, const char *from, const char *to);
 
 #endif

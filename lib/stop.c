@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { POLL_MAX = 14 };
@@ -38,11 +39,23 @@ static void on_signal(int sig)
 	errno = saved;
 }
 
+/* A crash must not write tokens and secrets to the disk. Programs that we start
+ * are not concerned: exec makes them dumpable again. */
+static void keep_memory_private(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	/* Its search for leaks has to look into the process. */
+#else
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 void stop_install(void)
 {
 	struct sigaction act, was;
 	size_t i;
 
+	keep_memory_private();
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	memset(&act, 0, sizeof act);
 	act.sa_handler = on_signal;

@@ -5,7 +5,10 @@
  * SIGPIPE is ignored. A program whose stdout is read by others also calls
  * stop_when_reader_closes(STDOUT_FILENO): a closed reader then counts as being
  * told to end, even while the program is idle. Every wait in the toolkit goes
- * through here or polls stop_fds(), so that it ends at once. Thread-safe. */
+ * through here or polls stop_fds(), so that it ends at once. Thread-safe.
+ *
+ * stop_install() also sees to it that a crash leaves no core dump: memory holds
+ * secrets. */
 #ifndef AGENTRUX_STOP_H
 #define AGENTRUX_STOP_H
 

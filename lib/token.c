@@ -4,10 +4,12 @@
 #include "home.h"
 #include "json.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 /* The file's name: whoever has other credentials must not find this token. */
@@ -28,41 +30,53 @@ static void name_for(
 	snprintf(t->lock_name, sizeof t->lock_name, "%s.lock", t->name);
 }
 
-static bool in_memory(const struct statedir *d)
+/* NULL, or what is wrong with the directory. */
+static const char *unfit(const struct statedir *d)
 {
 	struct statfs fs;
+	struct stat st;
 
-	return fstatfs(d->fd, &fs) == 0 &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	/* Others may put a link into /dev/shm, to wherever we have a folder. */
+	if (fstatat(AT_FDCWD, d->path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		S_ISLNK(st.st_mode))
+		return "it is a symbolic link";
+	if (fstat(d->fd, &st) < 0 || (st.st_mode & (S_IRWXG | S_IRWXO)))
+		return "others may look into it";
+	if (fstatfs(d->fd, &fs) < 0 ||
+		(fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC))
+		return "it is not in memory";
+	return NULL;
 }
 
-int token_cache_open(struct token_cache *t, const char *base_url,
-	const struct cred *c, struct err *e)
+static void open_dir(struct token_cache *t)
 {
 	char *path = home_runtime_dir();
-	struct err why = { 0 };
-	int r;
+	const char *why = NULL;
+	struct err e = { 0 };
 
-	memset(t, 0, sizeof *t);
-	t->dir = (struct statedir)STATEDIR_NONE;
-	name_for(t, base_url, c);
-	r = statedir_open(&t->dir, path, STATEDIR_CREATE, &why);
-	if (r < 0 && why.code == EX_CONFIG) {
-		*e = why;
-		free(path);
-		return -1;
-	}
-	if (r < 0 || !in_memory(&t->dir)) {
-		say("sharing the access token: %s is not in memory%s%s; "
-		    "it stays in this process, and the service allows few of "
-		    "them an hour; set AGENTRUX_RUNTIME_DIR to a folder on a "
-		    "tmpfs",
-			path, r < 0 ? ": " : "", r < 0 ? why.text : "");
+	if (statedir_open(&t->dir, path, STATEDIR_CREATE, &e) < 0)
+		why = e.text;
+	else
+		why = unfit(&t->dir);
+	if (why) {
+		say("sharing the access token in %s: %s; it stays in this "
+		    "process, and the service allows few of them an hour; set "
+		    "AGENTRUX_RUNTIME_DIR to a folder of yours on a tmpfs, "
+		    "with mode 700",
+			path, why);
 		token_cache_close(t);
 		t->off = true;
 	}
 	free(path);
-	return 0;
+}
+
+void token_cache_open(
+	struct token_cache *t, const char *base_url, const struct cred *c)
+{
+	memset(t, 0, sizeof *t);
+	t->dir = (struct statedir)STATEDIR_NONE;
+	name_for(t, base_url, c);
+	open_dir(t);
 }
 
 void token_cache_close(struct token_cache *t)
@@ -93,6 +107,10 @@ void token_load(const struct token_cache *c, struct token *t)
 		t->refresh = xstrdup(s);
 	if (!json_int(doc, "blocked_ms", &t->blocked_ms))
 		t->blocked_ms = 0;
+	s = json_text(doc, "failed");
+	if (s && json_int(doc, "failed_ms", &t->failed_ms) &&
+		json_int(doc, "failed_code", &t->failed_code))
+		t->failed = xstrdup(s);
 out:
 	json_free(doc);
 	buf_release(&text);
@@ -117,6 +135,11 @@ int token_save(
 		json_set_text(doc, "refresh_token", t->refresh);
 	if (t->blocked_ms)
 		json_set_int(doc, "blocked_ms", t->blocked_ms);
+	if (t->failed) {
+		json_set_text(doc, "failed", t->failed);
+		json_set_int(doc, "failed_ms", t->failed_ms);
+		json_set_int(doc, "failed_code", t->failed_code);
+	}
 	text = json_print(doc);
 	r = statefile_replace(&c->dir, c->name, text, strlen(text), e);
 	buf_wipe_free(text);
@@ -129,12 +152,25 @@ int token_forget(const struct token_cache *c, struct err *e)
 	return c->off ? 0 : statefile_remove(&c->dir, c->name, e);
 }
 
-int token_lock(const struct token_cache *c, struct lock *l, struct err *e)
+int token_lock(struct token_cache *c, struct lock *l, struct err *e)
 {
+	struct stat st;
+	int r;
+
+	if (!c->off && fstat(c->dir.fd, &st) == 0 && st.st_nlink == 0) {
+		token_cache_close(c);
+		open_dir(c);
+	}
 	*l = (struct lock)LOCK_NONE;
 	if (c->off)
 		return 0;
-	return lock_take(l, &c->dir, c->lock_name, -1, e) < 0 ? -1 : 0;
+	r = lock_take(l, &c->dir, c->lock_name, TOKEN_LOCK_MS, e);
+	if (r == 0)
+		return err_set(e, EX_TEMPFAIL,
+			"getting a token: another process has been at it for "
+			"%d s",
+			TOKEN_LOCK_MS / 1000);
+	return r < 0 ? -1 : 0;
 }
 
 bool token_fresh(const struct token *t, int64_t now_ms)
@@ -160,5 +196,6 @@ void token_release(struct token *t)
 {
 	buf_wipe_free(t->access);
 	buf_wipe_free(t->refresh);
+	free(t->failed);
 	memset(t, 0, sizeof *t);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SECRET_MIN = 16 };
+
 void wire_request_init(struct wire_request *r, const char *what)
 {
 	memset(r, 0, sizeof *r);
@@ -84,8 +86,16 @@ static const char *code_for(int status)
 
 static void put(char *to, size_t size, const char *text)
 {
-	if (text)
-		snprintf(to, size, "%s", text);
+	size_t len = text ? strlen(text) : 0;
+
+	if (text == NULL)
+		return;
+	/* Cut between two characters. */
+	if (len >= size)
+		for (len = size - 1; len && (text[len] & 0xc0) == 0x80;)
+			len--;
+	memcpy(to, text, len);
+	to[len] = '\0';
 }
 
 /* {"code"|"error", "message"} in an object of the error body. */
@@ -97,7 +107,7 @@ static void from_object(const struct json *o, struct wire_error *we)
 }
 
 /* The shapes that the service has used (PROTOCOL "Errors"). */
-static void read_error(const struct http_answer *a, struct wire_error *we)
+void wire_error_read(const struct http_answer *a, struct wire_error *we)
 {
 	struct json *doc = json_parse(buf_text(&a->body), a->body.len, NULL);
 	const struct json *error = json_member(doc, "error");
@@ -121,6 +131,28 @@ static void read_error(const struct http_answer *a, struct wire_error *we)
 	json_free(doc);
 }
 
+/* A service may quote in an error what it was sent. Whatever is long enough to
+ * be a code, a secret or a token, and stood in what was sent, is blotted out. */
+static void blot(char *text, const char *sent)
+{
+	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "abcdefghijklmnopqrstuvwxyz0123456789"
+				   "_-+/=.~";
+	size_t all = strlen(sent), len;
+
+	for (; *text; text++) {
+		size_t run = strspn(text, word);
+
+		len = 0;
+		while (len < run && memmem(sent, all, text, len + 1))
+			len++;
+		if (len >= SECRET_MIN) {
+			memset(text, '*', len);
+			text += len - 1;
+		}
+	}
+}
+
 static const char *remedy(int status)
 {
 	switch (status) {
@@ -135,21 +167,51 @@ static const char *remedy(int status)
 	}
 }
 
-static int refuse(const struct wire_request *r, const struct http_answer *a,
-	struct wire_error *we, struct err *e)
+int wire_error_report(
+	const char *what, const struct wire_error *we, struct err *e)
 {
+	return err_set(e, wire_exit_code(we->status),
+		"%s: the service answered %d%s%s%s%s%s", what, we->status,
+		we->code[0] ? " " : "", we->code, we->message[0] ? ": " : "",
+		we->message, remedy(we->status));
+}
+
+static int refuse(const struct wire_request *r, const char *bearer,
+	const struct http_answer *a, struct wire_error *we, struct err *e)
+{
+	const char *sent = r->secret ? buf_text(&r->body) : bearer;
 	struct wire_error own = { 0 };
 
 	if (we == NULL)
 		we = &own;
-	read_error(a, we);
-	err_set(e, wire_exit_code(a->status),
-		"%s: the service answered %d%s%s%s%s%s", r->what, a->status,
-		we->code[0] ? " " : "", we->code, we->message[0] ? ": " : "",
-		we->message, remedy(a->status));
+	wire_error_read(a, we);
+	if (sent) {
+		blot(we->code, sent);
+		blot(we->message, sent);
+	}
+	wire_error_report(r->what, we, e);
 	if (a->retry_after_ms > 0 && e)
 		e->retry_ms = a->retry_after_ms;
 	return -1;
+}
+
+struct http_call *wire_open(struct http *h, const char *base_url,
+	const struct wire_request *r, struct http_request q, struct err *e)
+{
+	const char *headers[WIRE_HEADERS_MAX + 1];
+	char *url = xasprintf("%s%s", base_url, buf_text(&r->path));
+	struct http_call *call;
+	size_t n;
+
+	for (n = 0; n < r->n_headers; n++)
+		headers[n] = r->headers[n];
+	headers[n] = NULL;
+	q.method = r->method;
+	q.url = url;
+	q.headers = headers;
+	call = http_open(h, &q, e);
+	free(url);
+	return call;
 }
 
 int wire_exchange(struct http *h, const char *base_url,
@@ -182,6 +244,7 @@ int wire_exchange(struct http *h, const char *base_url,
 			.body_len = r->body.len,
 			.answer_max =
 				r->answer_max ? r->answer_max : WIRE_ANSWER_MAX,
+			.linger_ms = r->once ? HTTP_LINGER_MS : 0,
 			.secret = r->secret,
 		},
 		a, e);
@@ -190,5 +253,5 @@ int wire_exchange(struct http *h, const char *base_url,
 		return err_prefix(e, "%s", r->what);
 	if (a->status >= 200 && a->status < 300)
 		return 0;
-	return refuse(r, a, we, e);
+	return refuse(r, bearer, a, we, e);
 }

@@ -31,6 +31,7 @@ struct wire_request {
 	size_t n_headers;
 	size_t answer_max; /* 0: WIRE_ANSWER_MAX */
 	bool secret;	   /* holds, or is answered with, a secret */
+	bool once;	   /* its answer cannot be had a second time */
 };
 
 void wire_request_init(struct wire_request *r, const char *what);
@@ -50,6 +51,17 @@ struct wire_error {
 int wire_exchange(struct http *h, const char *base_url,
 	const struct wire_request *r, const char *bearer, struct http_answer *a,
 	struct wire_error *we, struct err *e);
+
+/* A request whose answer is a stream. `q` says all but method, URL and headers,
+ * which are the request's; http.h has the rest. */
+struct http_call *wire_open(struct http *h, const char *base_url,
+	const struct wire_request *r, struct http_request q, struct err *e);
+
+/* What an answer that is no success says, and that as an error of ours, which
+ * returns -1. */
+void wire_error_read(const struct http_answer *a, struct wire_error *we);
+int wire_error_report(
+	const char *what, const struct wire_error *we, struct err *e);
 
 /* The exit code for a status that is no success. */
 int wire_exit_code(int status);
