@@ -1,0 +1,442 @@
+# What survives: many at once, kills at every step, full and broken disks; and
+# that secrets are nowhere but in their files.
+
+# Set-ups and checks are handed on by name.
+# shellcheck disable=SC2317
+load helper
+
+CODE=ac_0123456789abcdefghijklmnopqrstuvwxyzABCDEF
+SECRET=the-secret-that-must-not-be-lost
+GRANTED="{\"script_id\":\"scr_1\",\"client_secret\":\"$SECRET\"}"
+SHIM=$BUILD/tests/abort-at.so
+# The shim before a sanitizer is fine.
+export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
+plan() {
+	printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/plan"
+	start_faults "$BATS_TEST_TMPDIR/plan"
+	H=$HOME/.agentrux
+}
+
+home() {
+	rm -rf "$H"
+	mkdir -m 700 "$H"
+}
+
+put_code() {
+	home
+	(umask 077 && echo "${1:-$CODE}" >"$H/BOOTSTRAP.md")
+}
+
+put_creds() {
+	(umask 077 && printf '{"base_url":"%s","script_id":"scr_1","client_secret":"an-older-secret"}' \
+		"$AGENTRUX_BASE_URL" >"$H/credentials.json")
+}
+
+# Everything of the home but the lock.
+files() {
+	find "$H" -mindepth 1 -maxdepth 1 ! -name credentials.json.lock \
+		-printf '%f\n' | sort
+}
+
+has_secret() {
+	grep -qs "$1" "$H/credentials.json" "$H/credentials.json.new"
+}
+
+has_code() {
+	grep -qsF "$1" "$H/BOOTSTRAP.md" "$H/BOOTSTRAP.md.inflight" "$H"/BOOTSTRAP.md.failed-*
+}
+
+# What the manual tells to do after a crash, as --status does.
+next_step() {
+	if [[ $(agentrux-activate --status) == *--recover* ]]; then
+		agentrux-activate --recover >/dev/null 2>&1 || return 1
+	fi
+	agentrux-activate >/dev/null 2>&1 || true
+}
+
+# No half-written file, no leftover of a ritual.
+whole() {
+	local file
+	for file in "$H"/*.json; do
+		[ ! -e "$file" ] || jq -e . "$file" >/dev/null || return 1
+	done
+	[ ! -e "$H/credentials.json.new" ] && [ ! -e "$H/BOOTSTRAP.md.failed.new" ]
+}
+
+# kill_each MIN SETUP CHECK [ARG…]: runs agentrux-activate ARG… after SETUP,
+# killed before its 1st, 2nd, 3rd … change; CHECK after each. At least MIN.
+kill_each() {
+	local min=$1 setup=$2 check=$3 n code
+	shift 3
+	for ((n = 1; ; n++)); do
+		"$setup"
+		code=0
+		ABORT_AT=$n ABORT_PROGRAM=agentrux-activate LD_PRELOAD=$SHIM \
+			agentrux-activate "$@" >/dev/null 2>&1 <<<"$CODE" || code=$?
+		[ "$code" = 137 ] || break
+		"$check" || { echo "killed before change $n: $(ls -A "$H")" && return 1; }
+	done
+	[ "$n" -gt "$min" ]
+}
+
+ok_check() {
+	has_code "$CODE" || has_secret "$SECRET" || return 1
+	next_step
+	whole && grep -q "$SECRET" "$H/credentials.json" || return 1
+	# Killed after all was done, a spent inflight may stay; nothing else.
+	! files | grep -qvx -e credentials.json -e BOOTSTRAP.md.inflight
+}
+
+@test "200 at once on one BOOTSTRAP.md: one request, all end well, nothing else left" {
+	plan "POST /auth/activate delay=200 body='$GRANTED'" "POST /auth/activate status=422"
+	put_code
+	pids=()
+	for n in {1..200}; do
+		background "$BATS_TEST_TMPDIR/p$n" agentrux-activate --json
+		pids+=("$LAST_PID")
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	[ "$(requests .)" = 1 ]
+	[ "$(files)" = credentials.json ]
+	[ "$(jq -r .client_secret "$H/credentials.json")" = "$SECRET" ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/p*[0-9] | jq -r .outcome | sort | uniq -c | xargs)" = \
+		"199 no-file 1 ok" ]
+}
+
+@test "killed at every step of an activation" {
+	plan "POST /auth/activate body='$GRANTED'"
+	kill_each 14 put_code ok_check
+}
+
+@test "killed at every step, beside an orphaned inflight" {
+	plan "POST /auth/activate body='$GRANTED'"
+	twins() { put_code && ln "$H/BOOTSTRAP.md" "$H/BOOTSTRAP.md.inflight"; }
+	kill_each 15 twins ok_check
+}
+
+@test "killed at every step with a code from standard input" {
+	plan "POST /auth/activate body='$GRANTED'"
+	check() {
+		agentrux-activate --recover >/dev/null 2>&1 || true
+		agentrux-activate --stdin <<<"$CODE" >/dev/null 2>&1 || true
+		whole && [ "$(files)" = credentials.json ]
+	}
+	kill_each 12 home check --stdin
+}
+
+@test "killed at every step of a refusal" {
+	plan "POST /auth/activate status=422"
+	check() {
+		has_code "$CODE" || return 1
+		next_step
+		whole && has_code "$CODE" && [ ! -e "$H/credentials.json" ] &&
+			[ ! -e "$H/BOOTSTRAP.md" ]
+	}
+	kill_each 14 put_code check
+}
+
+@test "killed at every step of a temporary failure" {
+	plan "POST /auth/activate status=503"
+	check() {
+		has_code "$CODE" || return 1
+		next_step
+		whole && [ "$(files)" = BOOTSTRAP.md ] && [ "$(cat "$H/BOOTSTRAP.md")" = "$CODE" ]
+	}
+	kill_each 12 put_code check
+}
+
+@test "killed at every step where nothing is sent" {
+	plan "* * status=500"
+	kept() {
+		has_code "$WHAT" || return 1
+		next_step
+		whole && has_code "$WHAT"
+	}
+	WHAT="no code"
+	nonsense() { put_code "$WHAT"; }
+	kill_each 9 nonsense kept
+	WHAT=act_0123456789abcdefghijklmnop
+	kill_each 5 nonsense kept
+	WHAT=$CODE
+	beside() { put_code && put_creds; }
+	kill_each 9 beside kept
+	[ "$(requests .)" = 0 ] || [ "$(requests act_)" = 0 ]
+}
+
+@test "killed at every step of a recovery" {
+	plan "POST /auth/activate body='$GRANTED'"
+	rescued() {
+		home
+		echo "$CODE" >"$H/BOOTSTRAP.md.inflight"
+		(umask 077 && { echo "$GRANTED" && head -c 60000 /dev/zero; } >"$H/credentials.json.new")
+	}
+	check() {
+		has_secret "$SECRET" || return 1
+		next_step
+		grep -q "$SECRET" "$H/credentials.json" && whole
+	}
+	kill_each 6 rescued check --recover
+	orphan() { put_code && mv "$H/BOOTSTRAP.md" "$H/BOOTSTRAP.md.inflight"; }
+	kill_each 5 orphan ok_check --recover
+}
+
+@test "killed at every step of a rotation" {
+	plan "POST /auth/rotate-key body='{\"client_secret\":\"$SECRET\"}'"
+	H=$HOME/.agentrux
+	start() { home && put_creds; }
+	check() {
+		local before
+		before=$(requests .)
+		jq -e .client_secret "$H/credentials.json" >/dev/null || return 1
+		agentrux-activate --recover >/dev/null 2>&1 || true
+		[ "$(requests .)" = "$before" ] && whole && [ "$(files)" = credentials.json ]
+	}
+	kill_each 12 start check --rotate
+}
+
+@test "killed at every step of getting a token: none hangs, no refresh token is sent twice" {
+	plan "POST /auth/token body='{\"access_token\":\"tok\",\"refresh_token\":\"ref\"}'" \
+		"POST /auth/refresh body='{\"access_token\":\"tok\",\"refresh_token\":\"ref\"}'"
+	home
+	put_creds
+	for ((n = 1; ; n++)); do
+		agentrux-token >/dev/null
+		file=$(find "$AGENTRUX_RUNTIME_DIR" -name 'token-*' ! -name '*.lock' ! -name '*.new')
+		printf '{"access_token":"old","refresh_token":"ref-%s","expires_ms":1,"stale_ms":1}' "$n" >"$file"
+		code=0
+		ABORT_AT=$n ABORT_PROGRAM=agentrux-token LD_PRELOAD=$SHIM agentrux-token \
+			>/dev/null 2>&1 || code=$?
+		[ "$code" = 137 ] || break
+		run -0 agentrux-token
+		[ "$output" = tok ]
+		[ "$(requests "ref-$n\"")" -le 1 ]
+	done
+	[ "$n" -gt 10 ]
+}
+
+# fail_each MIN SETUP CHECK [ARG…]: like kill_each, but the 1st, 2nd, 3rd …
+# change fails (FAIL_AT), or all from there on (FAIL_FROM). CHECK gets the exit
+# code and how many requests were made.
+fail_each() {
+	local min=$1 setup=$2 check=$3 how errno n code before
+	shift 3
+	for how in FAIL_AT:EIO FAIL_FROM:EIO FAIL_FROM:ENOSPC FAIL_FROM:EROFS; do
+		errno=${how#*:}
+		for ((n = 1; ; n++)); do
+			"$setup"
+			before=$(requests .)
+			code=0
+			rm -f "$BATS_TEST_TMPDIR/log"
+			env "${how%:*}=$n" FAIL_ERRNO="$errno" ABORT_PROGRAM=agentrux-activate \
+				ABORT_LOG="$BATS_TEST_TMPDIR/log" LD_PRELOAD="$SHIM" \
+				agentrux-activate "$@" >/dev/null 2>"$BATS_TEST_TMPDIR/said" || code=$?
+			"$check" "$code" $(($(requests .) - before)) || {
+				echo "$how at change $n, exit $code: $(ls -A "$H")"
+				cat "$BATS_TEST_TMPDIR/said" "$BATS_TEST_TMPDIR/log"
+				return 1
+			}
+			[ "$n" -le "$(sed -n 's/^total //p' "$BATS_TEST_TMPDIR/log")" ] || break
+		done
+		[ "$n" -gt "$min" ]
+	done
+}
+
+@test "a disk that fails at any step: no code and no secret is lost" {
+	plan "POST /auth/activate body='$GRANTED'"
+	check() {
+		case $1 in
+		0) grep -q "$SECRET" "$H/credentials.json" || return 1 ;;
+		74) ;;
+		*) return 1 ;;
+		esac
+		if [ "$2" = 0 ]; then
+			has_code "$CODE" || return 1
+		else
+			has_secret "$SECRET" || return 1
+		fi
+		next_step
+		whole && grep -q "$SECRET" "$H/credentials.json"
+	}
+	fail_each 15 put_code check
+}
+
+@test "a disk that fails at any step of a rotation: the new secret is not lost" {
+	plan "POST /auth/rotate-key body='{\"client_secret\":\"$SECRET\"}'"
+	start() { home && put_creds; }
+	check() {
+		local secret=an-older-secret
+		[ "$2" = 0 ] || secret=$SECRET
+		has_secret "$secret" || return 1
+		agentrux-activate --recover >/dev/null 2>&1 || true
+		whole && grep -q "$secret" "$H/credentials.json"
+	}
+	fail_each 12 start check --rotate
+}
+
+@test "a disk that fails while a useless code is set aside: the code is still there" {
+	plan "POST /auth/activate status=422"
+	check() {
+		[ "$1" = 77 ] || [ "$1" = 74 ] || return 1
+		has_code "$CODE"
+	}
+	fail_each 14 put_code check
+}
+
+# A small file system of its own on $H.
+mount_home() {
+	home
+	mount -t tmpfs -o "size=$1,mode=700" tmpfs "$H" 2>/dev/null ||
+		skip "mounting a tmpfs is not possible here"
+	MOUNTED=$H
+}
+
+teardown_mount() {
+	[ -z "${MOUNTED:-}" ] || umount -l "$MOUNTED"
+	MOUNTED=
+}
+
+fill() {
+	dd if=/dev/zero of="$H/filler" bs=4096 2>/dev/null || true
+}
+
+@test "a full disk: 74, no request, the code is still there" {
+	plan "POST /auth/activate body='$GRANTED'"
+	mount_home 256k
+	(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
+	fill
+	code=0
+	agentrux-activate --json >"$BATS_TEST_TMPDIR/out" 2>/dev/null || code=$?
+	left=$(files | xargs)
+	n=$(requests .)
+	rm "$H/filler"
+	run agentrux-activate
+	all=$(files)
+	teardown_mount
+	[ "$code" = 74 ] && [ "$left" = "BOOTSTRAP.md filler" ] && [ "$n" = 0 ]
+	[ "$(jq -r .outcome "$BATS_TEST_TMPDIR/out")" = transient-failure ]
+	[ "$status" = 0 ] && [ "$all" = credentials.json ]
+}
+
+@test "a disk that fills up during the request: room was made before" {
+	plan "POST /auth/activate delay=400 body='$GRANTED'"
+	mount_home 256k
+	(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
+	background "$BATS_TEST_TMPDIR/out" agentrux-activate
+	wait_for 5 test -s "$FAULTS_LOG/0001.req"
+	fill
+	code=0
+	wait "$LAST_PID" || code=$?
+	secret=$(jq -r .client_secret "$H/credentials.json")
+	teardown_mount
+	[ "$code" = 0 ] && [ "$secret" = "$SECRET" ]
+}
+
+@test "a read-only home: 74 and no request; complete, it is fine" {
+	plan "POST /auth/activate body='$GRANTED'" "POST /auth/token body='{\"access_token\":\"tok\"}'"
+	mount_home 256k
+	(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
+	mount -o remount,ro "$H"
+	first=0
+	agentrux-activate || first=$?
+	n=$(requests .)
+	mount -o remount,rw "$H"
+	agentrux-activate
+	mount -o remount,ro "$H"
+	second=0
+	agentrux-activate || second=$?
+	run agentrux-token
+	teardown_mount
+	[ "$first" = 74 ] && [ "$n" = 0 ] && [ "$second" = 0 ]
+	[ "$status" = 0 ] && [ "$output" = tok ]
+}
+
+@test "rotations at once: one after the other, and the last secret works" {
+	start_hub
+	hub topic add commands >/dev/null
+	new_agent agent-1 commands:read
+	pids=()
+	for n in {1..10}; do
+		background "$BATS_TEST_TMPDIR/r$n" agentrux-activate --rotate
+		pids+=("$LAST_PID")
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	agentrux-token --forget
+	agentrux-token
+}
+
+@test "secrets are in their files and nowhere else" {
+	secret=canary-secret-0123456789abcdef
+	token=canary-token-0123456789abcdef
+	refresh=canary-refresh-0123456789abcdef
+	printf '%s\n' "$CODE" "$secret" "$token" "$refresh" inv_canary_0123456789abcdef \
+		>"$BATS_TEST_TMPDIR/canaries"
+	# The service quotes all it was sent in its refusals.
+	plan "POST /auth/activate delay=100 status=422 body='{\"error\":{\"code\":\"$CODE\",\"message\":\"bad code $CODE!\"}}'" \
+		"POST /auth/activate delay=100 body='{\"script_id\":\"scr_1\",\"client_secret\":\"$secret\"}'" \
+		"POST /auth/token delay=100 status=500 body='{\"detail\":\"no: $secret\"}'" \
+		"POST /auth/token delay=100 body='{\"access_token\":\"$token\",\"refresh_token\":\"$refresh\"}'" \
+		"POST /auth/refresh delay=100 status=401 body='{\"detail\":\"$refresh is dead\"}'" \
+		"POST /auth/redeem-invite-code delay=100 status=409 body='{\"detail\":\"inv_canary_0123456789abcdef $secret\"}'" \
+		"POST /auth/rotate-key delay=100 status=409 body='{\"detail\":\"$secret\"}'"
+	(
+		while [ ! -e "$BATS_TEST_TMPDIR/end" ]; do
+			cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null |
+				grep -aqFf "$BATS_TEST_TMPDIR/canaries" &&
+				touch "$BATS_TEST_TMPDIR/found"
+			sleep 0.01
+		done
+	) 3>&- &
+	sampler=$!
+	PIDS+=("$sampler")
+	put_code
+	{
+		agentrux-activate -vv --json || true
+		(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
+		agentrux-activate -vv --json
+		agentrux-activate --status --json
+		agentrux-token -vv --status
+		agentrux-token -vv --retry-time 0 || true
+		agentrux-token -vv >"$HOME/token"
+		agentrux-token -vv --status --json
+		sed -i 's/"stale_ms":[0-9]*/"stale_ms":1/' "$AGENTRUX_RUNTIME_DIR"/token-*[0-9a-f]
+		agentrux-token -vv >"$HOME/token"
+		agentrux-token -vv --rejected <"$HOME/token"
+		agentrux-activate -vv --invite <<<inv_canary_0123456789abcdef || true
+		agentrux-activate -vv --rotate || true
+	} >"$BATS_TEST_TMPDIR/said" 2>&1
+	touch "$BATS_TEST_TMPDIR/end"
+	wait "$sampler"
+	[ "$(cat "$HOME/token")" = "$token" ]
+	run grep -cE '> POST|< [0-9]+' "$BATS_TEST_TMPDIR/said"
+	[ "$output" -ge 16 ]
+	run -1 grep -Ff "$BATS_TEST_TMPDIR/canaries" "$BATS_TEST_TMPDIR/said"
+	run -1 grep -Ff "$BATS_TEST_TMPDIR/canaries" "$H"/BOOTSTRAP.md.failed-*.json
+	[ ! -e "$BATS_TEST_TMPDIR/found" ]
+	# On the disk: the secret in one file, the refused code in another.
+	[ "$(grep -rlFf "$BATS_TEST_TMPDIR/canaries" "$H" | sed 's/-[0-9]*-[0-9]*$//' | sort | xargs -n1 basename | xargs)" = \
+		"BOOTSTRAP.md.failed credentials.json" ]
+}
+
+@test "a crash leaves no core dump" {
+	plan "POST /auth/token hang"
+	home
+	put_creds
+	ulimit -c unlimited || skip "core dumps cannot be allowed here"
+	cd "$HOME"
+	cat >crash <<-'END'
+		agentrux-token &
+		until [ -s "$1" ]; do sleep 0.02; done
+		kill -ABRT $!
+		wait $!
+		echo "$?"
+	END
+	run -0 timeout 10 bash crash "$FAULTS_LOG/0001.req" 3>&-
+	[[ $output == *134 ]]
+	[[ $output != *"core dumped"* ]]
+	[ -z "$(find . -name '*core*')" ]
+}

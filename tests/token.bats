@@ -1,0 +1,483 @@
+# agentrux-token: one token for all processes of a user, in memory only.
+
+load helper
+
+OK='{"access_token":"tok-%s","refresh_token":"ref-%s"}'
+
+# plan LINE…: the fault server with these rules, and credentials for it.
+plan() {
+	printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/plan"
+	start_faults "$BATS_TEST_TMPDIR/plan"
+	H=$HOME/.agentrux
+	[ -d "$H" ] || mkdir -m 700 "$H"
+	(umask 077 && printf '{"base_url":"%s","script_id":"scr_1","client_secret":"the-secret-of-this-test"}' \
+		"$FAULTS_URL" >"$H/credentials.json")
+	unset AGENTRUX_BASE_URL
+}
+
+# token N [MORE…]: a rule's body that grants tok-N, and ref-N.
+token() {
+	printf "body='{\"access_token\":\"tok-%s\",\"refresh_token\":\"ref-%s\"%s}'" "$1" "$1" "${2:-}"
+}
+
+# cache: the name of the one token file.
+cache() {
+	find "$AGENTRUX_RUNTIME_DIR" -name 'token-*' ! -name '*.lock' ! -name '*.new'
+}
+
+# edit FILTER: changes the cached token as jq says.
+edit() {
+	local file
+	file=$(cache)
+	jq -c "$1" "$file" >"$file.edited"
+	chmod 600 "$file.edited"
+	mv "$file.edited" "$file"
+}
+
+# Waits for all pids given; fails if one did.
+all_well() {
+	local pid
+	for pid; do
+		wait "$pid"
+	done
+}
+
+@test "prints a token, a header, or an object" {
+	plan "POST /auth/token $(token 1)"
+	run -0 --separate-stderr agentrux-token
+	[ "$output" = tok-1 ] && [ -z "$stderr" ]
+	run -0 agentrux-token --header
+	[ "$output" = "Authorization: Bearer tok-1" ]
+	run -0 agentrux-token --json
+	[ "$(jq -c keys_unsorted <<<"$output")" = '["access_token","expires_at"]' ]
+	end=$(date -d "$(jq -r .expires_at <<<"$output")" +%s)
+	left=$((end - $(date +%s)))
+	[ "$left" -gt 3590 ] && [ "$left" -le 3600 ]
+	[ "$(requests .)" = 1 ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = \
+		'{"script_id":"scr_1","client_secret":"the-secret-of-this-test"}' ]
+}
+
+@test "a fresh cached token needs no network, no lock and no change to a file" {
+	plan "POST /auth/token $(token 1)"
+	agentrux-token
+	kill "$FAULTS_PID"
+	rm "$AGENTRUX_RUNTIME_DIR"/*.lock
+	export ABORT_LOG=$BATS_TEST_TMPDIR/log ABORT_PROGRAM=agentrux-token
+	run -0 env LD_PRELOAD="$BUILD/tests/abort-at.so" \
+		ASAN_OPTIONS=verify_asan_link_order=0 agentrux-token
+	[ "$output" = tok-1 ]
+	[ "$(cat "$ABORT_LOG")" = "total 0" ]
+	[ "$(ls -A "$AGENTRUX_RUNTIME_DIR")" = "$(basename "$(cache)")" ]
+}
+
+@test "100 cold starts, half of them as from cron: one request, one token" {
+	plan "POST /auth/token delay=100 $(token 1)" "POST /auth/token $(token 2)"
+	dir=$BATS_TEST_TMPDIR/out
+	mkdir "$dir"
+	pids=()
+	for n in {1..50}; do
+		background "$dir/a$n" agentrux-token
+		pids+=("$LAST_PID")
+		background "$dir/b$n" env -i HOME="$HOME" PATH="$PATH" \
+			AGENTRUX_RUNTIME_DIR="$AGENTRUX_RUNTIME_DIR" agentrux-token
+		pids+=("$LAST_PID")
+	done
+	all_well "${pids[@]}"
+	[ "$(requests .)" = 1 ]
+	[ "$(cat "$dir"/a[0-9]* "$dir"/b[0-9]* | sort | uniq -c | xargs)" = "100 tok-1" ]
+}
+
+@test "the place is the same without any variable, and mode 700" {
+	plan "POST /auth/token $(token 1)"
+	agentrux-token
+	name=$(basename "$(cache)")
+	default=/dev/shm/agentrux-$(id -u)
+	run -0 env -u AGENTRUX_RUNTIME_DIR agentrux-token
+	run -0 env -i HOME="$HOME" PATH="$PATH" XDG_RUNTIME_DIR="$HOME" agentrux-token
+	[ "$(requests .)" = 2 ]
+	[ "$(stat -c '%a %u' "$default")" = "700 $(id -u)" ]
+	[ "$(stat -c %a "$default/$name")" = 600 ]
+	rm "$default/$name" "$default/$name.lock"
+}
+
+@test "in its last minute: 50 starts, one refresh" {
+	plan "POST /auth/token $(token 1)" \
+		"POST /auth/refresh delay=100 $(token 2)" "POST /auth/refresh status=401"
+	agentrux-token
+	edit '.stale_ms = 0'
+	[ "$(agentrux-token --status --json | jq -r .state)" = stale ]
+	pids=()
+	for n in {1..50}; do
+		background "$BATS_TEST_TMPDIR/t$n" agentrux-token
+		pids+=("$LAST_PID")
+	done
+	all_well "${pids[@]}"
+	[ "$(cat "$BATS_TEST_TMPDIR"/t? "$BATS_TEST_TMPDIR"/t?? | sort -u)" = tok-2 ]
+	[ "$(requests /auth/refresh)" = 1 ]
+	[ "$(requests .)" = 2 ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0002.req")" = '{"refresh_token":"ref-1"}' ]
+	[ "$(jq -r .refresh_token "$(cache)")" = ref-2 ]
+}
+
+@test "a refused refresh token is never sent again, by any process" {
+	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" \
+		"POST /auth/token $(token 3)" "POST /auth/refresh status=401"
+	agentrux-token
+	edit '.stale_ms = 0'
+	run -0 agentrux-token
+	[ "$output" = tok-2 ]
+	[ "$(requests 'ref-1')" = 1 ]
+	edit '.stale_ms = 0 | del(.refresh_token)'
+	run -0 agentrux-token
+	[ "$output" = tok-3 ]
+	[ "$(requests 'ref-1')" = 1 ]
+}
+
+@test "a refresh token is forgotten before it is sent" {
+	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" \
+		"POST /auth/refresh hang"
+	agentrux-token
+	edit '.stale_ms = 0'
+	background "$BATS_TEST_TMPDIR/out" agentrux-token
+	wait_for 5 test -s "$FAULTS_LOG/0002.req"
+	[ "$(jq 'has("refresh_token")' "$(cache)")" = false ]
+	kill -KILL "$LAST_PID"
+	run -0 agentrux-token
+	[ "$output" = tok-2 ]
+	[ "$(requests /auth/refresh)" = 1 ]
+}
+
+@test "SIGKILL of the one that asks: one more request, nobody hangs" {
+	plan "POST /auth/token hang" "POST /auth/token $(token 2)"
+	background "$BATS_TEST_TMPDIR/first" agentrux-token
+	first=$LAST_PID
+	wait_for 5 test -s "$FAULTS_LOG/0001.req"
+	pids=()
+	for n in {1..20}; do
+		background "$BATS_TEST_TMPDIR/t$n" agentrux-token
+		pids+=("$LAST_PID")
+	done
+	kill -KILL "$first"
+	all_well "${pids[@]}"
+	[ "$(cat "$BATS_TEST_TMPDIR"/t? "$BATS_TEST_TMPDIR"/t?? | sort -u)" = tok-2 ]
+	[ "$(requests .)" = 2 ]
+}
+
+@test "a damaged cache heals itself with one request" {
+	plan "POST /auth/token $(token 1)"
+	agentrux-token
+	file=$(cache)
+	n=1
+	for damage in ': >"$file"' 'head -c 300 /dev/zero >"$file"' \
+		'echo garbage >"$file"' 'truncate -s 20 "$file"' 'echo "[]" >"$file"' \
+		'echo "{\"access_token\":1}" >"$file"' 'head -c 100000 /dev/urandom >"$file"' \
+		'chmod 644 "$file"' 'ln -sf /etc/passwd "$file"' \
+		'printf "{\"access_token\":\"x\",\"expires_ms\":9e99,\"stale_ms\":\"1\"}" >"$file"'; do
+		eval "$damage"
+		n=$((n + 1))
+		run -0 agentrux-token
+		[ "$output" = tok-1 ]
+		run -0 agentrux-token
+		[ "$(requests .)" = "$n" ]
+		[ "$(stat -c '%a %F' "$file")" = "600 regular file" ]
+	done
+}
+
+@test "a 429 is remembered for all until its end" {
+	plan "POST /auth/token status=429 header='Retry-After: 30'" \
+		"POST /auth/token $(token 2)"
+	run -75 agentrux-token
+	for n in 1 2 3; do
+		run -75 --separate-stderr agentrux-token
+		[[ $stderr == *"try again in "[23][0-9]" s" ]]
+		[ -z "$output" ]
+	done
+	[ "$(agentrux-token --status --json | jq '.blocked_for <= 30')" = true ]
+	[ "$(requests .)" = 1 ]
+	# To forget the token is not to forget that.
+	agentrux-token --forget
+	run -75 agentrux-token
+	[ "$(requests .)" = 1 ]
+	edit '.blocked_ms = 1'
+	[ "$(agentrux-token)" = tok-2 ]
+	[ "$(requests .)" = 2 ]
+}
+
+@test "a 429 without Retry-After lasts a minute, one with a long one an hour" {
+	plan "POST /auth/token status=429" \
+		"POST /auth/token status=429 header='Retry-After: 999999'"
+	run -75 agentrux-token
+	left=$(agentrux-token --status --json | jq .blocked_for)
+	[ "$left" -gt 55 ] && [ "$left" -le 60 ]
+	rm "$(cache)"
+	run -75 agentrux-token
+	left=$(agentrux-token --status --json | jq .blocked_for)
+	[ "$left" -gt 3590 ] && [ "$left" -le 3600 ]
+}
+
+@test "those who waited share a failure, too" {
+	plan "POST /auth/token delay=500 status=503" "POST /auth/token status=500"
+	background "$BATS_TEST_TMPDIR/first" agentrux-token --retry-time 0
+	first=$LAST_PID
+	wait_for 5 test -s "$FAULTS_LOG/0001.req"
+	pids=()
+	for n in {1..10}; do
+		background "$BATS_TEST_TMPDIR/t$n" agentrux-token --retry-time 0
+		pids+=("$LAST_PID")
+	done
+	for pid in "$first" "${pids[@]}"; do
+		code=0
+		wait "$pid" || code=$?
+		[ "$code" = 75 ]
+	done
+	[ "$(requests .)" -le 2 ]
+}
+
+@test "temporary trouble is tried again, for as long as --retry-time" {
+	plan "POST /auth/token status=503" "POST /auth/token close" \
+		"POST /auth/token body=garbage" "POST /auth/token $(token 4)"
+	run -75 agentrux-token --retry-time 0
+	[ "$(requests .)" = 1 ]
+	run -0 --separate-stderr agentrux-token
+	[ "$output" = tok-4 ]
+	[ "$(requests .)" = 4 ]
+}
+
+@test "what the service answers becomes an exit code" {
+	plan "POST /auth/token status=401 body='{\"error\":\"invalid_client\"}'" \
+		"POST /auth/token status=403" "POST /auth/token status=404" \
+		"POST /auth/token status=422" "POST /auth/token status=302"
+	for code in 77 77 66 65 1; do
+		run "-$code" --separate-stderr agentrux-token
+		[ -z "$output" ]
+		[ -n "$stderr" ]
+	done
+	[ "$(requests .)" = 5 ]
+}
+
+@test "a wrong wall clock makes no extra request" {
+	# The server lives in 2020, and so does the end it names.
+	plan "POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T13:00:00Z"')" \
+		"POST /auth/token header='Date: Fri, 01 Apr 2039 12:00:00 GMT' $(token 2 ',"expires_at":2185272000000')" \
+		"POST /auth/token header=Date: $(token 3 ',"expires_at":"2001-01-01T00:00:00Z"')" \
+		"POST /auth/token header=Date: $(token 4 ',"expires_at":"2044-01-01T00:00:00Z"')" \
+		"POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 5 ',"expires_at":"2020-04-01T11:00:00Z"')"
+	for n in 1 2 3 4 5; do
+		run -0 agentrux-token
+		[ "$output" = "tok-$n" ]
+		run -0 agentrux-token
+		[ "$output" = "tok-$n" ]
+		[ "$(requests .)" = "$n" ]
+		left=$(agentrux-token --status --json | jq .expires_in)
+		[ "$left" -gt 3590 ] && [ "$left" -le 3600 ]
+		agentrux-token --forget
+	done
+}
+
+@test "a token that lives shortly is used for half its life" {
+	plan "POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T12:00:04Z"')" \
+		"POST /auth/refresh $(token 2)"
+	[ "$(agentrux-token)" = tok-1 ]
+	[ "$(agentrux-token)" = tok-1 ]
+	two() { [ "$(agentrux-token)" = tok-2 ]; }
+	wait_for 4 two
+	[ "$(requests .)" = 2 ]
+}
+
+@test "--rejected drops the token only if it is still that one" {
+	plan "POST /auth/token $(token 1)" "POST /auth/refresh $(token 2)"
+	agentrux-token
+	run -0 agentrux-token --rejected <<<"tok-0"
+	[ -z "$output" ]
+	[ "$(agentrux-token)" = tok-1 ]
+	run -0 agentrux-token --rejected <<<"tok-1"
+	[ "$(agentrux-token --status)" = none ]
+	[ "$(jq -r .refresh_token "$(cache)")" = ref-1 ]
+	[ "$(agentrux-token)" = tok-2 ]
+	# Somebody else's late complaint about the old one.
+	run -0 agentrux-token --rejected <<<"tok-1"
+	[ "$(agentrux-token)" = tok-2 ]
+	[ "$(requests .)" = 2 ]
+}
+
+@test "a 401 whose token was replaced meanwhile does not drop the new one" {
+	plan "POST /auth/token $(token 1)" \
+		"POST /topics/t/events delay=300 status=401" \
+		"POST /topics/t/events body='{\"event_id\":\"e1\"}'"
+	agentrux-token
+	background "$BATS_TEST_TMPDIR/out" agentrux-publish t -d 1
+	wait_for 5 test -s "$FAULTS_LOG/0002.req"
+	edit '.access_token = "tok-9"'
+	wait "$LAST_PID"
+	[ "$(requests 'Bearer tok-1')" = 1 ]
+	[ "$(requests 'Bearer tok-9')" = 1 ]
+	[ "$(agentrux-token)" = tok-9 ]
+	[ "$(requests /auth/)" = 1 ]
+}
+
+@test "a 401 costs one new token and one repeat, not a loop" {
+	plan "POST /auth/token $(token 1)" "POST /auth/refresh $(token 2)" \
+		"POST /topics/t/events status=401"
+	run -77 agentrux-publish t -d 1
+	[ "$(requests 'Bearer tok-1')" = 1 ]
+	[ "$(requests 'Bearer tok-2')" = 1 ]
+	[ "$(requests .)" = 4 ]
+}
+
+@test "--forget drops both, and an empty cache is fine with all of them" {
+	plan "POST /auth/token $(token 1)"
+	run -0 agentrux-token --forget
+	run -0 agentrux-token --rejected <<<"tok-1"
+	run -0 agentrux-token --status
+	[ "$output" = none ]
+	[ "$(requests .)" = 0 ]
+	agentrux-token
+	run -0 agentrux-token --forget
+	[ -z "$output" ]
+	[ -z "$(cache)" ]
+	agentrux-token
+	[ "$(requests /auth/token)" = 2 ]
+	[ "$(requests /auth/refresh)" = 0 ]
+}
+
+@test "--status shows the state and never the token" {
+	plan "POST /auth/token $(token 1)"
+	agentrux-token
+	run -0 agentrux-token --status
+	[[ $output == "fresh; ends in 3"* ]]
+	run -0 agentrux-token --status --json
+	[ "$(jq -r .state <<<"$output")" = fresh ]
+	[[ $output != *tok-1* ]] && [[ $output != *ref-1* ]]
+}
+
+@test "two homes with the same credentials share the token, others do not" {
+	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" "POST /auth/token $(token 3)"
+	cp -a "$H" "$HOME/b"
+	cp -a "$H" "$HOME/c"
+	cp -a "$H" "$HOME/d"
+	sed -i 's/the-secret-of-this-test/another/' "$HOME/c/credentials.json"
+	sed -i 's/scr_1/scr_2/' "$HOME/d/credentials.json"
+	[ "$(agentrux-token)" = tok-1 ]
+	[ "$(agentrux-token --home "$HOME/b")" = tok-1 ]
+	[ "$(AGENTRUX_HOME=$HOME/c agentrux-token)" = tok-2 ]
+	[ "$(AGENTRUX_HOME=$HOME/d agentrux-token)" = tok-3 ]
+	[ "$(agentrux-token --base-url "$FAULTS_URL/")" = tok-1 ]
+	[ "$(requests .)" = 3 ]
+}
+
+@test "credentials as the plugin wrote them are read" {
+	plan "POST /auth/token $(token 1)"
+	printf '{"base_url":"%s/","script_id":"scr_1","clientSecret":"the-secret-of-this-test"}' \
+		"$FAULTS_URL" >"$H/credentials.json"
+	[ "$(agentrux-token)" = tok-1 ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = \
+		'{"script_id":"scr_1","client_secret":"the-secret-of-this-test"}' ]
+}
+
+@test "without a place in memory the token stays in the process, with a warning" {
+	plan "POST /auth/token $(token 1)"
+	mkdir -m 700 "$HOME/disk"
+	case $(stat -f -c %T "$HOME/disk") in
+	tmpfs | ramfs) skip "everything here is in memory" ;;
+	esac
+	AGENTRUX_RUNTIME_DIR=$HOME/disk run -0 --separate-stderr agentrux-token
+	[ "$output" = tok-1 ]
+	[[ $stderr == *"not in memory"* ]]
+	[ -z "$(ls -A "$HOME/disk")" ]
+	mkdir -m 755 "$AGENTRUX_RUNTIME_DIR/open"
+	AGENTRUX_RUNTIME_DIR=$AGENTRUX_RUNTIME_DIR/open run -0 --separate-stderr agentrux-token
+	[[ $stderr == *"others may look"* ]]
+	ln -s "$AGENTRUX_RUNTIME_DIR" "$HOME/link"
+	AGENTRUX_RUNTIME_DIR=$HOME/link run -0 --separate-stderr agentrux-token
+	[[ $stderr == *"symbolic link"* ]]
+	[ "$(requests .)" = 3 ]
+}
+
+@test "a token that is no header value is refused" {
+	plan "POST /auth/token body='{\"access_token\":\"a\\nX: b\"}'"
+	run -75 --separate-stderr agentrux-token --retry-time 0
+	[ -z "$output" ]
+	[[ $stderr != *"X: b"* ]]
+}
+
+@test "not set up: 78, with the command that mends it" {
+	mkdir -m 700 "$HOME/.agentrux"
+	run -78 agentrux-token
+	[[ $output == *agentrux-activate* ]]
+	run -78 agentrux-token --home "$HOME/nowhere"
+	plan "* * status=500"
+	chmod 604 "$H/credentials.json"
+	run -78 agentrux-token
+	[[ $output == *"chmod 600 '$H/credentials.json'"* ]]
+	chmod 600 "$H/credentials.json"
+	chmod 702 "$H"
+	run -78 agentrux-token
+	[[ $output == *"chmod 700 '$H'"* ]]
+	chmod 700 "$H"
+	mv "$H/credentials.json" "$H/other"
+	ln -s other "$H/credentials.json"
+	run -78 agentrux-token
+	rm "$H/credentials.json"
+	mkdir "$H/credentials.json"
+	run -78 agentrux-token
+	rmdir "$H/credentials.json"
+	mkfifo -m 600 "$H/credentials.json"
+	run -78 timeout 5 agentrux-token
+	rm "$H/credentials.json"
+	(umask 077 && truncate -s 100M "$H/credentials.json")
+	run -78 agentrux-token
+	[[ $output == *larger* ]]
+	rm "$H/credentials.json"
+	if [ "$(id -u)" = 0 ]; then
+		cp -p "$H/other" "$H/credentials.json"
+		chown 1 "$H/credentials.json"
+		run -78 agentrux-token
+		[[ $output == *"chown 0 '$H/credentials.json'"* ]]
+	fi
+	[ "$(requests .)" = 0 ]
+}
+
+@test "SIGTERM ends one that asks, and one that waits, within a second: 0" {
+	plan "POST /auth/token hang"
+	background "$BATS_TEST_TMPDIR/a" agentrux-token
+	a=$LAST_PID
+	wait_for 5 test -s "$FAULTS_LOG/0001.req"
+	background "$BATS_TEST_TMPDIR/b" agentrux-token
+	b=$LAST_PID
+	start=$(date +%s%N)
+	sleep 0.1
+	kill -TERM "$b" "$a"
+	wait "$a"
+	wait "$b"
+	[ $((($(date +%s%N) - start) / 1000000)) -lt 1100 ]
+	[ ! -s "$BATS_TEST_TMPDIR/a" ] && [ ! -s "$BATS_TEST_TMPDIR/b" ]
+}
+
+@test "a full disk on stdout is 74, a closed reader is quiet" {
+	plan "POST /auth/token $(token 1)"
+	code=0
+	agentrux-token >/dev/full 2>"$HOME/err" || code=$?
+	[ "$code" = 74 ]
+	run -0 --separate-stderr bash -c \
+		'set -o pipefail; { sleep 0.2; agentrux-token; } | true'
+	[ -z "$stderr" ]
+}
+
+@test "the place in memory may vanish under a running program" {
+	plan "POST /auth/token status=503" "POST /auth/token $(token 2)"
+	background "$BATS_TEST_TMPDIR/out" agentrux-token
+	wait_for 5 test -s "$FAULTS_LOG/0001.req"
+	rm -r "$AGENTRUX_RUNTIME_DIR"
+	wait "$LAST_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = tok-2 ]
+	[ "$(agentrux-token)" = tok-2 ]
+	[ "$(requests .)" = 2 ]
+}
+
+@test "wrong use: 64" {
+	run -64 agentrux-token --header --json
+	run -64 agentrux-token --rejected --forget
+	run -64 agentrux-token tok-1
+	run -64 agentrux-token --token tok-1
+}
