@@ -78,8 +78,8 @@ int api_check_topic(const char *topic, struct err *e)
 	if (event_id_plain(topic))
 		return 0;
 	return err_set(e, EX_USAGE,
-		"'%.100s' is not a topic id; agentrux-activate --status lists "
-		"what you were granted",
+		"'%.100s' is not a topic id; its id is what agentrux-activate "
+		"--json told with the grants, or the console shows",
 		topic);
 }
 
@@ -114,6 +114,26 @@ static int attempt(struct api *a, const struct wire_request *r,
 typedef int take_fn(
 	struct api *a, struct http_answer *answer, void *to, struct err *e);
 
+/* After a failure: waits, and may be tried again. false: it is not temporary,
+ * time is up, no token is to be had for now (nor would waiting here be what
+ * other processes do), or we were told to end. */
+static bool may_try_again(
+	struct api *a, struct backoff *pause, int64_t end, struct err *e)
+{
+	long wait;
+
+	if (e->code != EX_TEMPFAIL || auth_is_blocked(&a->auth))
+		return false;
+	wait = backoff_next(pause, e->retry_ms);
+	if (backoff_clock_ms() + wait > end)
+		return false;
+	say_detail(1, "%s; again in %ld ms", e->text, wait);
+	if (stop_sleep(wait))
+		return true;
+	err_stopped(e);
+	return false;
+}
+
 /* Attempts until one succeeds, fails for good, or time is up. */
 static int call(struct api *a, const struct wire_request *r, take_fn *take,
 	void *to, struct err *e)
@@ -123,12 +143,11 @@ static int call(struct api *a, const struct wire_request *r, take_fn *take,
 	int64_t end = backoff_clock_ms() + a->retry_ms;
 	struct http_answer answer;
 	int status;
-	long wait;
 
 	if (r->path.full || r->body.full)
 		return err_set(e, EX_DATAERR,
 			"%s: what is to be sent is too large", r->what);
-	for (;;) {
+	do {
 		status = attempt(a, r, &answer, e);
 		if (status == 0) {
 			status = take(a, &answer, to, e);
@@ -136,17 +155,10 @@ static int call(struct api *a, const struct wire_request *r, take_fn *take,
 				err_prefix(e, "%s", r->what);
 		}
 		http_answer_release(&answer);
-		if (status == 0)
-			*e = (struct err){ 0 }; /* of an earlier attempt */
-		if (status == 0 || e->code != EX_TEMPFAIL)
-			return status;
-		wait = backoff_next(&pause, e->retry_ms);
-		if (backoff_clock_ms() + wait > end)
-			return -1;
-		say_detail(1, "%s; again in %ld ms", e->text, wait);
-		if (!stop_sleep(wait))
-			return err_stopped(e);
-	}
+	} while (status < 0 && may_try_again(a, &pause, end, e));
+	if (status == 0)
+		*e = (struct err){ 0 }; /* of an earlier attempt */
+	return status;
 }
 
 int api_token(struct api *a, const char **token, struct err *e)
@@ -154,18 +166,11 @@ int api_token(struct api *a, const char **token, struct err *e)
 	struct backoff pause = { .base_ms = BACKOFF_BASE_MS,
 		.cap_ms = BACKOFF_CAP_MS };
 	int64_t end = backoff_clock_ms() + a->retry_ms;
-	long wait;
 
-	while (auth_token(&a->auth, token, e) < 0) {
-		if (e->code != EX_TEMPFAIL || e->retry_ms)
+	while (auth_token(&a->auth, token, e) < 0)
+		if (!may_try_again(a, &pause, end, e))
 			return -1;
-		wait = backoff_next(&pause, 0);
-		if (backoff_clock_ms() + wait > end)
-			return -1;
-		say_detail(1, "%s; again in %ld ms", e->text, wait);
-		if (!stop_sleep(wait))
-			return err_stopped(e);
-	}
+	*e = (struct err){ 0 }; /* of an earlier attempt */
 	return 0;
 }
 

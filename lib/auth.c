@@ -29,6 +29,11 @@ static void reload(struct auth *a)
 	token_load(&a->cache, &a->token);
 }
 
+bool auth_is_blocked(const struct auth *a)
+{
+	return a->token.blocked_ms > backoff_clock_ms();
+}
+
 static int check_blocked(const struct auth *a, struct err *e)
 {
 	int64_t left = a->token.blocked_ms - backoff_clock_ms();
@@ -129,7 +134,7 @@ static int refresh(struct auth *a, struct err *e)
 	wire_request_release(&r);
 	if (status == 0)
 		return 1;
-	if (e->code == ERR_STOPPED || check_blocked(a, NULL) < 0)
+	if (e->code == ERR_STOPPED || auth_is_blocked(a))
 		return -1;
 	say_detail(1, "%s; asking for a new token instead", e->text);
 	e->code = 0;
@@ -225,7 +230,7 @@ int auth_forget(struct auth *a, struct err *e)
 		return -1;
 	reload(a);
 	/* That the service allows no more for now stays true. */
-	if (check_blocked(a, NULL) < 0)
+	if (auth_is_blocked(a))
 		kept.blocked_ms = a->token.blocked_ms;
 	token_release(&a->token);
 	a->token = kept;

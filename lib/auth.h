@@ -15,6 +15,8 @@
 #include "token.h"
 #include "wire.h"
 
+#include <stdbool.h>
+
 struct auth {
 	struct http *http; /* borrowed, as are the next three */
 	const char *base_url;
@@ -31,6 +33,9 @@ void auth_close(struct auth *a);
 /* A valid access token, borrowed until the next call here. EX_TEMPFAIL, with
  * the time left in retry_ms, while the service allows none. */
 int auth_token(struct auth *a, const char **token, struct err *e);
+
+/* Does the service allow no token for now (a 429, ours or another process's)? */
+bool auth_is_blocked(const struct auth *a);
 
 /* A server answered 401 to this token: drop it, unless another has taken its
  * place meanwhile. */

@@ -154,3 +154,17 @@ answers() {
 	done
 	[ "$(requests 'POST /auth/token')" -ge 4 ]
 }
+
+@test "where no token is to be had for now, every program says so at once, with 75" {
+	echo 'POST /auth/token status=429 header="Retry-After: 30" body="{}"' \
+		>"$HOME/plan"
+	start_faults "$HOME/plan"
+	credentials "$FAULTS_URL"
+	local t0=$SECONDS talker
+	for talker in "${TALKERS[@]//--retry-time 0/}"; do
+		# shellcheck disable=SC2086
+		ends 75 $talker
+	done
+	[ $((SECONDS - t0)) -lt 5 ]
+	[ "$(requests 'POST /auth/token')" -eq 1 ]
+}
