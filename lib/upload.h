@@ -1,0 +1,35 @@
+/* service: a file becomes a payload object: reserved, then put to the presigned
+ * URL, from one open descriptor and with constant memory.
+ *
+ * Size, type and checksum are those of the descriptor when it was opened; a file
+ * that grows, shrinks or is written to meanwhile, or another put in its place,
+ * is EX_DATAERR. Temporary trouble is retried for api->retry_ms from when it
+ * began; a URL that has expired leads to a new reservation, UPLOAD_RESERVATIONS
+ * in all. */
+#ifndef AGENTRUX_UPLOAD_H
+#define AGENTRUX_UPLOAD_H
+
+#include "api.h"
+#include "err.h"
+#include "source.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { UPLOAD_RESERVATIONS = 3 };
+
+struct upload {
+	struct api *api;
+	const char *topic;
+	bool checksum;	    /* have the line hold it */
+	atomic_llong *sent; /* counts bytes, for a progress bar; or NULL */
+};
+
+/* On 0 `line` is the attachment line (JSON), the caller's to free. */
+int upload_run(const struct upload *u, const struct source *f, char **line,
+	struct err *e);
+
+/* Is this fit to be a Content-Type? */
+bool upload_type_ok(const char *content_type);
+
+#endif
