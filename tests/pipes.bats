@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# The programs in pipes, and every script in examples/.
+
+load helper
+
+# A hub with the topics $T and $RES and us, who may do everything.
+prepare() {
+	start_hub
+	T=$(new_topic work)
+	RES=$(new_topic results)
+	new_agent us "$T:read" "$T:write" "$RES:read" "$RES:write"
+	PATH=$ROOT/examples:$PATH
+}
+
+publish() {
+	agentrux-publish -q "$T" -m "$1" >/dev/null
+}
+
+# Every event of topic $1 that there is, one a line.
+events() {
+	agentrux-drain -q --peek --from oldest --once "$1"
+}
+
+serves() { # does a drain have the topic?
+	! flock -n "$HOME/.agentrux/topic-$T.lock" true
+}
+
+@test "watch | drain | while read: each event once, over two runs" {
+	prepare
+	agentrux-drain --once "$T"
+	publish one
+	background "$HOME/out" follow "$T" 2
+	wait_for 10 grep -qx one "$HOME/out"
+	publish two
+	wait "$LAST_PID"
+	publish three
+	follow "$T" 1 >>"$HOME/out"
+	[ "$(paste -sd' ' "$HOME/out")" = "one two three" ]
+}
+
+@test "a reader that closes ends watch and drain before it" {
+	prepare
+	agentrux-drain --once "$T"
+	publish one
+	(agentrux-watch "$T"; echo "watch $?" >&2) 2>>"$HOME/codes" |
+		(agentrux-drain "$T"; echo "drain $?" >&2) 2>>"$HOME/codes" |
+		head -n 1 >"$HOME/out"
+	wait_for 5 grep -q watch "$HOME/codes"
+	[ "$(jq -r .payload.message "$HOME/out")" = one ]
+	[ "$(sort "$HOME/codes" | paste -sd,)" = "drain 0,watch 0" ]
+}
+
+@test "what was not taken from the pipe is delivered again" {
+	prepare
+	agentrux-drain --once "$T"
+	for i in 1 2 3; do publish "$i"; done
+	# `read` takes a line, byte by byte; head would take all that is there.
+	agentrux-drain --once "$T" | {
+		read -r line
+		jq -r .payload.message <<<"$line"
+	} >"$HOME/out"
+	agentrux-drain --once "$T" | jq -r .payload.message >>"$HOME/out"
+	[ "$(paste -sd' ' "$HOME/out")" = "1 2 3" ]
+}
+
+@test "a full disk on stdout is an error of every program that prints" {
+	prepare
+	agentrux-drain --once "$T"
+	publish one
+	for command in "agentrux-token" "agentrux-drain --once $T" \
+		"agentrux-publish -m x $T" "agentrux-token --help"; do
+		# shellcheck disable=SC2086 # words
+		run bash -c '"$@" >/dev/full' - $command
+		[ "$status" -eq 74 ]
+		[ "${#lines[@]}" -eq 1 ]
+	done
+	# The event was not counted.
+	[ "$(agentrux-drain --once "$T" | jq -r .payload.message | paste -sd' ')" = "one x" ]
+}
+
+@test "df | jq | publish and back" {
+	prepare
+	report-df "$T"
+	[ "$(events "$T" | jq -r .type)" = report ]
+	events "$T" | jq -e '.payload.message | test("Filesystem")'
+}
+
+@test "append-log keeps a log, each event once" {
+	prepare
+	agentrux-drain --once "$T"
+	publish one
+	publish 'two	and
+a line'
+	for _ in 1 2; do
+		agentrux-drain --once "$T" -- append-log "$HOME/log"
+	done
+	[ "$(cut -f2- "$HOME/log" | paste -sd'|')" = 'message	one|message	two\tand\na line' ]
+}
+
+@test "safety-poll from cron's environment: once, and content when busy" {
+	prepare
+	agentrux-drain --once "$T"
+	publish one
+	for _ in 1 2; do
+		env -i HOME="$HOME" PATH="$PATH" \
+			AGENTRUX_RUNTIME_DIR="$AGENTRUX_RUNTIME_DIR" \
+			safety-poll "$T" "$ROOT/examples/append-log" "$HOME/log" \
+			</dev/null
+	done
+	[ "$(wc -l <"$HOME/log")" -eq 1 ]
+	background "$HOME/drain" \
+		bash -c "sleep 60 | agentrux-drain --lock-wait 5 '$T'"
+	wait_for 10 serves
+	run safety-poll "$T" false
+	[ "$status" -eq 0 ]
+	pkill -P "$LAST_PID"
+}
+
+@test "ask and pong: request and reply over two topics" {
+	prepare
+	agentrux-drain --once "$T"
+	background "$HOME/drain" bash -c \
+		"agentrux-watch $T | agentrux-drain -n 1 $T -- pong $RES"
+	run --separate-stderr ask "$T" "$RES" hello
+	[ "$status" -eq 0 ]
+	[ "$output" = "pong: hello" ]
+	wait "$LAST_PID"
+}
+
+@test "two agents with credentials of their own" {
+	prepare
+	hub script add other --grant "$T:read" --grant "$RES:write" >/dev/null
+	hub code issue other | agentrux-activate --home "$HOME/b" --stdin
+	run --separate-stderr two-agents "$HOME/.agentrux" "$HOME/b" "$T" "$RES"
+	[ "$status" -eq 0 ]
+	[ "$output" = "pong: ping from A" ]
+}
+
+@test "demo-agent answers by itself what the adapter would give it" {
+	PATH=$ROOT/examples:$PATH
+	prompt() {
+		printf 'Look at the disk.\n----- request m begins -----\n%s\n----- request m ends -----\n' "$1"
+	}
+	[ "$(prompt hello | AGENTRUX_MARK=m demo-agent)" = "You wrote: hello" ]
+	prompt "Check disk usage" | AGENTRUX_MARK=m demo-agent | grep -q Filesystem
+}
+
+@test "every example is run by these tests" {
+	for path in "$ROOT"/examples/*; do
+		grep -q "${path##*/}" "$ROOT/tests/pipes.bats"
+	done
+}
