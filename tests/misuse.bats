@@ -6,7 +6,7 @@ load helper
 
 # The programs that talk to the service, each as it is used.
 TALKERS=(
-	"agentrux-token"
+	"agentrux-token --retry-time 0"
 	"agentrux-drain --retry-time 0 topic-1"
 	"agentrux-publish --retry-time 0 topic-1 -m hello"
 	"agentrux-upload --retry-time 0 topic-1 $BATS_TEST_DIRNAME/helper.bash"
