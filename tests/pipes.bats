@@ -38,6 +38,25 @@ serves() { # does a drain have the topic?
 	[ "$(paste -sd' ' "$HOME/out")" = "one two three" ]
 }
 
+@test "awkward payloads come out of publish, hub and drain byte for byte" {
+	local odd deep japanese payload event
+	prepare
+	cd "$HOME"
+	odd='{"a":9007199254740993,"b":1.0,"c":1e400,"d":"a\u0000b","e":"\ud800","a":-0.0}'
+	deep=$(printf '[%.0s' $(seq 100000))$(printf ']%.0s' $(seq 100000))
+	japanese=$(printf '日本語のテキスト。%.0s' $(seq 9710)) # 256 KiB
+	printf '%s\n%s\n{"text":"%s"}\n"bare"\n' "$odd" "$deep" "$japanese" \
+		>payloads
+	agentrux-drain --once "$T"
+	agentrux-publish "$T" --lines <payloads >answers
+	[ "$(wc -l <answers)" -eq 4 ]
+	agentrux-drain --once "$T" >events
+	[ "$(wc -l <events)" -eq 4 ]
+	while IFS= read -r -u 5 payload && IFS= read -r -u 6 event; do
+		[[ $event == *'"payload":'"$payload",* ]]
+	done 5<payloads 6<events
+}
+
 @test "a reader that closes ends watch and drain before it" {
 	prepare
 	agentrux-drain --once "$T"
