@@ -40,7 +40,6 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	bool *busy, struct err *e)
 {
 	struct queue *q = xcalloc(1, sizeof *q);
-	char *lock_name = xasprintf("topic-%s.lock", topic);
 	int r = 1;
 
 	q->rules = rules;
@@ -50,9 +49,8 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->reached = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	if (rules->ledger)
-		r = lock_take(&q->lock, rules->home, lock_name,
-			rules->lock_wait_ms, e);
-	free(lock_name);
+		r = waterline_lock(
+			rules->home, topic, rules->lock_wait_ms, &q->lock, e);
 	*busy = r == 0;
 	if (*busy)
 		r = err_set(e, EX_TEMPFAIL,

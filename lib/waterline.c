@@ -94,32 +94,37 @@ out:
 	return r;
 }
 
-/* The new file: every other topic as it was, this one with `raw`. */
+/* The new file: every other topic as it was, this one with `raw`, or without it
+ * where that is NULL. */
 static int rebuild(const struct statedir *home, const struct slice *doc,
 	const char *topic, const char *raw, struct buf *out, struct err *e)
 {
 	struct slice name, value;
 	struct slice_walk w;
-	char *quoted = json_quote(topic);
+	const char *between = "{";
+	char *quoted;
 
-	buf_char(out, '{');
 	if (doc) {
 		slice_walk_start(&w, topics_of(*doc));
 		while (slice_walk_next(&w, &name, &value)) {
 			if (slice_is(name, topic))
 				continue;
-			if (position_of(value, &value) < 0) {
-				free(quoted);
+			if (position_of(value, &value) < 0)
 				return damaged(home, e);
-			}
+			buf_str(out, between);
 			buf_add(out, name.p, name.len);
 			buf_char(out, ':');
 			buf_add(out, value.p, value.len);
-			buf_str(out, ",\n");
+			between = ",\n";
 		}
 	}
-	buf_printf(out, "%s:%s}\n", quoted, raw);
-	free(quoted);
+	if (raw) {
+		quoted = json_quote(topic);
+		buf_printf(out, "%s%s:%s", between, quoted, raw);
+		between = "";
+		free(quoted);
+	}
+	buf_printf(out, "%s}\n", *between == '{' ? "{" : "");
 	if (out->full)
 		return err_set(e, EX_IOERR,
 			"saving %s/%s: it would grow over %d bytes", home->path,
@@ -145,12 +150,12 @@ static int lock(const struct statedir *home, struct lock *l, struct err *e)
 		home->path, HOME_WATERLINE);
 }
 
-int waterline_set(const struct statedir *home, const char *topic,
-	const char *position, bool numeric, struct err *e)
+/* Changes one topic's entry under the file's lock. */
+static int change(const struct statedir *home, const char *topic,
+	const char *raw, struct err *e)
 {
 	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
 	struct buf fresh = BUF_INIT(WATERLINE_FILE_MAX);
-	char *raw = numeric ? xstrdup(position) : json_quote(position);
 	struct lock l = LOCK_NONE;
 	struct slice doc;
 	int found, r = -1;
@@ -166,6 +171,92 @@ out:
 	lock_release(&l);
 	buf_release(&text);
 	buf_release(&fresh);
+	return r;
+}
+
+int waterline_set(const struct statedir *home, const char *topic,
+	const char *position, bool numeric, struct err *e)
+{
+	char *raw = numeric ? xstrdup(position) : json_quote(position);
+	int r = change(home, topic, raw, e);
+
 	free(raw);
+	return r;
+}
+
+int waterline_forget(
+	const struct statedir *home, const char *topic, struct err *e)
+{
+	return change(home, topic, NULL, e);
+}
+
+/* -1 with no error made: an entry is not a position. */
+static int walk(struct slice doc, waterline_fn *each, void *ctx, bool *damage,
+	struct err *e)
+{
+	struct slice name, value;
+	struct slice_walk w;
+
+	*damage = false;
+	slice_walk_start(&w, topics_of(doc));
+	while (slice_walk_next(&w, &name, &value)) {
+		if (position_of(value, &value) < 0) {
+			*damage = true;
+			return -1;
+		}
+		if (each(ctx, name, value, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int waterline_each(const struct statedir *home, waterline_fn *each, void *ctx,
+	struct err *e)
+{
+	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
+	struct slice doc;
+	bool damage = false;
+	int r = load(home, &text, &doc, e);
+
+	if (r > 0)
+		r = walk(doc, each, ctx, &damage, e);
+	if (damage)
+		r = damaged(home, e);
+	buf_release(&text);
+	return r;
+}
+
+int waterline_parse(const char *text, size_t len, waterline_fn *each, void *ctx,
+	struct err *e)
+{
+	size_t bad, line, column;
+	struct slice doc;
+	bool damage;
+	int r;
+
+	if (slice_document(text, len, SLICE_UTF8, &doc, &bad) < 0) {
+		slice_line_column(text, bad, &line, &column);
+		return err_set(e, EX_DATAERR,
+			"reading positions: no JSON at line %zu, column %zu",
+			line, column);
+	}
+	if (slice_kind(doc) != '{')
+		return err_set(e, EX_DATAERR,
+			"reading positions: it is no JSON object");
+	r = walk(doc, each, ctx, &damage, e);
+	if (damage)
+		return err_set(e, EX_DATAERR,
+			"reading positions: an entry is neither a number nor "
+			"a text");
+	return r;
+}
+
+int waterline_lock(const struct statedir *home, const char *topic, long wait_ms,
+	struct lock *l, struct err *e)
+{
+	char *name = xasprintf("topic-%s.lock", topic);
+	int r = lock_take(l, home, name, wait_ms, e);
+
+	free(name);
 	return r;
 }

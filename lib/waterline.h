@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "slice.h"
 #include "statefile.h"
 
 #include <stdbool.h>
@@ -25,5 +26,25 @@ int waterline_get(const struct statedir *home, const char *topic,
 /* `numeric`: written as a number. Synced when it returns 0. */
 int waterline_set(const struct statedir *home, const char *topic,
 	const char *position, bool numeric, struct err *e);
+
+/* The topic has no position any more; fine if it had none. */
+int waterline_forget(
+	const struct statedir *home, const char *topic, struct err *e);
+
+/* Every topic with its position as JSON: a number or a string with its quotes,
+ * both as they stand there. Ends early when `each` returns -1. */
+typedef int waterline_fn(
+	void *ctx, struct slice topic, struct slice position, struct err *e);
+int waterline_each(const struct statedir *home, waterline_fn *each, void *ctx,
+	struct err *e);
+
+/* The same of a document in any of the forms; EX_DATAERR if it is in none. */
+int waterline_parse(const char *text, size_t len, waterline_fn *each, void *ctx,
+	struct err *e);
+
+/* The right to move a topic's position: held by a drain as long as it runs.
+ * As lock_take. */
+int waterline_lock(const struct statedir *home, const char *topic, long wait_ms,
+	struct lock *l, struct err *e);
 
 #endif

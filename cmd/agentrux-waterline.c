@@ -1,0 +1,264 @@
+/* agentrux-waterline: show and move how far topics were read. */
+#include "api.h"
+#include "err.h"
+#include "io.h"
+#include "json.h"
+#include "ledger.h"
+#include "opt.h"
+#include "reader.h"
+#include "stop.h"
+#include "waterline.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static long lock_wait_ms;
+
+static const struct opt rows[] = {
+	{ OPT_DURATION, "lock-wait", 0, &lock_wait_ms, "SECONDS",
+		"wait for a topic that a drain has (0)", 0, 0 },
+	{ OPT_END, NULL, 0, NULL, NULL, NULL, 0, 0 }
+};
+
+static const struct opt_program program = {
+	.name = "agentrux-waterline",
+	.synopsis = "[OPTIONS] [list | get TOPIC | set TOPIC POSITION | "
+		    "latest TOPIC | oldest TOPIC | forget TOPIC | "
+		    "import [FILE]]",
+	.about = "Show and move the positions up to which topics were read.",
+	.opts = rows,
+	.max_operands = 3,
+	.uses_home = true,
+};
+
+static int print_line(
+	void *ctx, struct slice topic, struct slice position, struct err *e)
+{
+	struct buf line = BUF_INIT(WATERLINE_FILE_MAX * 2UL);
+	int r;
+
+	(void)ctx;
+	buf_str(&line, "{\"topic_id\":");
+	buf_add(&line, topic.p, topic.len);
+	buf_str(&line, ",\"position\":");
+	buf_add(&line, position.p, position.len);
+	buf_str(&line, "}\n");
+	r = io_put(STDOUT_FILENO, line.data, line.len, e);
+	buf_release(&line);
+	return r;
+}
+
+static int list(struct api *a, char **words, struct err *e)
+{
+	(void)words;
+	return waterline_each(&a->home, print_line, NULL, e);
+}
+
+static int get(struct api *a, char **words, struct err *e)
+{
+	struct buf position = BUF_INIT(EVENT_POSITION_MAX);
+	int r = waterline_get(&a->home, words[0], &position, e);
+
+	if (r == 0)
+		r = err_set(e, EX_NOINPUT,
+			"looking for the position of %s: there is none; the "
+			"first drain sets it",
+			words[0]);
+	else if (r > 0)
+		r = io_put_line(STDOUT_FILENO, buf_text(&position), e);
+	buf_release(&position);
+	return r;
+}
+
+/* Puts the position at `to` (NULL: there is none any more). Whatever lies behind
+ * it again is to be delivered again, so the ids are forgotten. */
+static int move(struct api *a, const char *topic, const char *to, struct err *e)
+{
+	struct lock lock = LOCK_NONE;
+	struct ledger *ledger = NULL;
+	int r = waterline_lock(&a->home, topic, lock_wait_ms, &lock, e);
+
+	if (r == 0)
+		r = err_set(e, EX_TEMPFAIL,
+			"moving the position of %s: a drain of this topic is "
+			"at work; end it first, or wait with --lock-wait",
+			topic);
+	if (r > 0)
+		ledger = ledger_open(&a->home, e);
+	r = -1;
+	/* The position first: a kill before the ids are forgotten then repeats
+	 * nothing that was done. */
+	if (ledger)
+		r = to ? waterline_set(
+				 &a->home, topic, to, a->dialect->numeric, e)
+		       : waterline_forget(&a->home, topic, e);
+	if (r == 0)
+		r = ledger_forget(ledger, topic, e);
+	ledger_close(ledger);
+	lock_release(&lock);
+	return r;
+}
+
+static int check_position(
+	const struct api *a, const char *position, struct err *e)
+{
+	if (!a->dialect->numeric ||
+		(*position && strlen(position) <= 18 &&
+			strspn(position, "0123456789") == strlen(position)))
+		return 0;
+	return err_set(e, EX_DATAERR,
+		"moving a position: '%.40s' is not a sequence number",
+		position);
+}
+
+static int set(struct api *a, char **words, struct err *e)
+{
+	return check_position(a, words[1], e) < 0
+		       ? -1
+		       : move(a, words[0], words[1], e);
+}
+
+static int oldest(struct api *a, char **words, struct err *e)
+{
+	return move(a, words[0], a->dialect->oldest, e);
+}
+
+static int forget(struct api *a, char **words, struct err *e)
+{
+	return move(a, words[0], NULL, e);
+}
+
+static int latest(struct api *a, char **words, struct err *e)
+{
+	struct buf position = BUF_INIT(EVENT_POSITION_MAX);
+	int r = reader_latest(a, words[0], &position, e);
+
+	if (r == 0)
+		r = move(a, words[0], buf_text(&position), e);
+	buf_release(&position);
+	return r;
+}
+
+/* One entry of a foreign file: `move_it`, or only see whether it can be. */
+static int take_entry(struct api *a, struct slice topic, struct slice position,
+	bool move_it, struct err *e)
+{
+	struct buf name = BUF_INIT(EVENT_ID_MAX);
+	struct buf to = BUF_INIT(EVENT_POSITION_MAX);
+	int r = -1;
+
+	if (slice_kind(position) == '"')
+		slice_text(position, &to);
+	else
+		buf_add(&to, position.p, position.len);
+	if (!slice_text(topic, &name) || !event_id_plain(buf_text(&name)))
+		err_set(e, EX_DATAERR,
+			"reading positions: %.*s is not a topic id",
+			(int)(topic.len > 100 ? 100 : topic.len), topic.p);
+	else
+		r = check_position(a, buf_text(&to), e);
+	if (r == 0 && move_it) {
+		r = move(a, buf_text(&name), buf_text(&to), e);
+		if (r == 0)
+			say_info("%s is at '%s'", buf_text(&name),
+				buf_text(&to));
+	}
+	buf_release(&name);
+	buf_release(&to);
+	return r;
+}
+
+static int check_entry(
+	void *ctx, struct slice topic, struct slice position, struct err *e)
+{
+	return take_entry(ctx, topic, position, false, e);
+}
+
+static int import_entry(
+	void *ctx, struct slice topic, struct slice position, struct err *e)
+{
+	return take_entry(ctx, topic, position, true, e);
+}
+
+static int import(struct api *a, char **words, struct err *e)
+{
+	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
+	int fd = STDIN_FILENO, r;
+
+	if (words[0] && strcmp(words[0], "-")) {
+		fd = io_open(AT_FDCWD, words[0], O_RDONLY, 0);
+		if (fd < 0) {
+			err_errno(e, "opening %s", words[0]);
+			e->code = EX_NOINPUT;
+			return -1;
+		}
+	}
+	r = io_slurp(fd, &text, words[0] ? words[0] : "standard input", e);
+	/* All of it is looked at before anything is moved. */
+	if (r == 0)
+		r = waterline_parse(
+			buf_text(&text), text.len, check_entry, a, e);
+	if (r == 0)
+		r = waterline_parse(
+			buf_text(&text), text.len, import_entry, a, e);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	buf_release(&text);
+	return r;
+}
+
+static const struct command {
+	const char *name;
+	int min, max; /* words behind it */
+	int (*run)(struct api *a, char **words, struct err *e);
+} commands[] = {
+	{ "list", 0, 0, list },
+	{ "get", 1, 1, get },
+	{ "set", 2, 2, set },
+	{ "latest", 1, 1, latest },
+	{ "oldest", 1, 1, oldest },
+	{ "forget", 1, 1, forget },
+	{ "import", 0, 1, import },
+};
+
+static const struct command *find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+	struct opt_args args;
+	struct err e = { 0 };
+	struct api api;
+	int status, n;
+
+	if (!opt_parse(&program, argc, argv, &args, &status))
+		return status;
+	c = find(args.n_operands ? args.operands[0] : "list");
+	if (c == NULL)
+		return opt_misuse(
+			&program, "no such command: '%s'", args.operands[0]);
+	n = args.n_operands ? args.n_operands - 1 : 0;
+	if (n < c->min || n > c->max)
+		return opt_misuse(&program, "'%s' takes %s", c->name,
+			c->max == 0   ? "nothing"
+			: c->min == 0 ? "a file, or nothing"
+			: c->max == 1 ? "a topic"
+				      : "a topic and a position");
+	if (c->min && api_check_topic(args.operands[1], &e) < 0)
+		return opt_misuse(&program, "%s", e.text);
+	stop_install();
+	stop_when_reader_closes(STDOUT_FILENO);
+	if (api_open(&api, args.home, args.base_url, &e) == 0)
+		c->run(&api, args.operands + (args.n_operands > 0), &e);
+	api_close(&api);
+	return err_exit(&e);
+}
