@@ -124,7 +124,8 @@ int main(int argc, char **argv)
 	memset(&pages, 0, sizeof pages);
 	if (api_open(&setup, args.home, args.base_url, &e) == 0 &&
 		api_open(&pages, args.home, args.base_url, &e) == 0) {
-		setup.retry_ms = pages.retry_ms = o.retry_ms;
+		setup.retry_ms = pages.retry_ms = 0;
+		d.retry_ms = o.retry_ms;
 		d.setup = &setup;
 		d.api = &pages;
 		d.topics = args.operands;

@@ -122,7 +122,7 @@ static bool may_try_again(
 {
 	long wait;
 
-	if (e->code != EX_TEMPFAIL || auth_is_blocked(&a->auth))
+	if (e->code != EX_TEMPFAIL || e->too_large || auth_is_blocked(&a->auth))
 		return false;
 	wait = backoff_next(pause, e->retry_ms);
 	if (backoff_clock_ms() + wait > end)

@@ -88,6 +88,8 @@ int dead_write(const struct statedir *home, const struct dead_letter *letter,
 		r = statefile_replace(&topic, name, text.data, text.len, e);
 	if (r == 0)
 		r = statedir_sync(&dead, e);
+	if (r == 0)
+		r = statedir_sync(home, e);
 	statedir_close(&topic);
 	statedir_close(&dead);
 	buf_release(&text);

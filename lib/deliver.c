@@ -181,11 +181,13 @@ static int conclude(struct delivery *d, struct item *it,
 static int take_results(struct delivery *d, struct err *e)
 {
 	struct handler_result res;
+	struct err why = { 0 };
 	int status = 0;
 	void *tag;
 
+	/* All of them are dealt with; the first trouble is the one told. */
 	while (handler_take(d->pool, &tag, &res))
-		if (conclude(d, tag, &res, e) < 0)
+		if (conclude(d, tag, &res, status ? &why : e) < 0)
 			status = -1;
 	return status;
 }
@@ -228,7 +230,7 @@ long delivery_wait_ms(const struct delivery *d)
 	return d->first ? d->taken_ms : -1;
 }
 
-void delivery_wind_up(struct delivery *d, long grace_ms)
+void delivery_wind_up(struct delivery *d, long grace_ms, struct err *e)
 {
 	int64_t end = backoff_clock_ms() + grace_ms;
 	struct err why = { 0 };
@@ -248,7 +250,7 @@ void delivery_wind_up(struct delivery *d, long grace_ms)
 			told = true;
 		}
 		poll(&fd, 1, told ? -1 : (int)left);
-		if (take_results(d, &why) < 0)
-			say("%s", why.text);
+		if (take_results(d, &why) < 0 && e->code == 0)
+			*e = why;
 	}
 }

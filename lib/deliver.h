@@ -50,7 +50,8 @@ unsigned delivery_fds(const struct delivery *d, struct pollfd *fds);
 long delivery_wait_ms(const struct delivery *d);
 
 /* Told to end: what runs may finish for grace_ms, then it is ended. Returns
- * when nothing runs any more; what did end well is settled. */
-void delivery_wind_up(struct delivery *d, long grace_ms);
+ * when nothing runs any more; what did end well is settled. `e` gets the first
+ * thing that went wrong meanwhile, if any did. */
+void delivery_wind_up(struct delivery *d, long grace_ms, struct err *e);
 
 #endif

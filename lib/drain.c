@@ -13,7 +13,9 @@
 #include <string.h>
 
 enum {
-	UNSAVED_MS = 100, /* how soon what is settled is looked at again */
+	HINTS_A_TURN = 1000,
+	UNSAVED_MS = 100,     /* how soon what is settled is looked at again */
+	SMALL_PAGE = 8388608, /* after one, a shrunken page size grows again */
 	RETRY_BASE_MS = 1000,
 	RETRY_CAP_MS = 60000,
 };
@@ -22,16 +24,15 @@ struct run {
 	const struct drain *d;
 	struct queue_rules rules;
 	struct queue *topics[DRAIN_TOPICS_MAX];
-	size_t n_topics, turn; /* whose turn it is to be read */
-	struct queue *asked;   /* whose page the reader fetches */
+	size_t n_topics, turn, served; /* whose turn it is: to be read, run */
+	struct queue *asked;	       /* whose page the reader fetches */
 	struct reader *reader;
 	struct delivery *delivery;
 	struct io_lines hints;
-	bool hints_open;
-	bool heard; /* a hint has come: the input was not empty */
+	bool hints_open, more_hints;
 	long delivered;
-	struct backoff retry;
-	struct err first; /* the first thing that went wrong for good */
+	int64_t looked_ms; /* what was due by then was dealt with */
+	struct err first;  /* the first thing that went wrong for good */
 };
 
 /* Said at once, for the end may be months away; then only the code counts. */
@@ -44,6 +45,7 @@ static void remember(struct run *r, const struct err *e)
 
 /* --- topics --- */
 
+/* Where a topic begins, at first contact or as --from has it. */
 static int first_position(struct run *r, struct queue *q, struct err *e)
 {
 	struct buf position = BUF_INIT(EVENT_POSITION_MAX);
@@ -57,6 +59,7 @@ static int first_position(struct run *r, struct queue *q, struct err *e)
 	} else if (!q->known) {
 		status = queue_start(q, r->d->setup->dialect->oldest, e);
 	}
+	q->started = status == 0;
 	buf_release(&position);
 	return status;
 }
@@ -71,22 +74,23 @@ static struct queue *find(struct run *r, const char *topic)
 	return NULL;
 }
 
+/* Takes a topic on; the service is not asked before its turn to be read. */
 static int add_topic(struct run *r, const char *topic, struct err *e)
 {
 	struct queue *q;
 	bool busy;
 
-	if (r->n_topics == DRAIN_TOPICS_MAX)
-		return err_set(
-			e, EX_USAGE, "more than %d topics", DRAIN_TOPICS_MAX);
 	q = queue_open(&r->rules, topic, &busy, e);
-	if (q == NULL)
-		return busy && r->d->skip_busy ? 0 : -1;
-	if (first_position(r, q, e) < 0) {
-		queue_close(q);
-		return -1;
+	if (q == NULL && busy && r->d->skip_busy) {
+		*e = (struct err){ 0 };
+		return 0;
 	}
+	if (q == NULL)
+		return -1;
 	q->dirty = true;
+	q->limit = r->d->limit;
+	q->retry = (struct backoff){ .base_ms = RETRY_BASE_MS,
+		.cap_ms = RETRY_CAP_MS };
 	delivery_keep(r->delivery, q->lock.fd);
 	r->topics[r->n_topics++] = q;
 	return 0;
@@ -103,7 +107,7 @@ static void hint(struct queue *q)
 {
 	if (q->dropped)
 		return;
-	q->dirty = true;
+	q->dirty = q->hinted = true;
 	queue_wake(q);
 }
 
@@ -128,6 +132,9 @@ static int take_hint(struct run *r, const char *line, size_t len, struct err *e)
 		hint_all(r);
 	else if ((q = find(r, topic)))
 		hint(q);
+	else if (r->n_topics == DRAIN_TOPICS_MAX)
+		say("draining %s: there are %d topics already; it is left out",
+			topic, DRAIN_TOPICS_MAX);
 	else if (r->d->topics[0] == NULL && api_check_topic(topic, NULL) == 0)
 		status = add_topic(r, topic, e);
 	json_free(doc);
@@ -139,29 +146,33 @@ static int take_hints(struct run *r, struct err *e)
 	struct err why = { 0 };
 	char *line;
 	size_t len;
-	int status;
+	int status, n = 0;
 
+	r->more_hints = false;
 	while (r->hints_open &&
 		(status = io_lines_poll(&r->hints, &line, &len, e)) != 2) {
 		if (status < 0)
 			return -1;
 		if (status == 0) {
-			/* One last drain, of what came with the last hints;
-			 * an input that was empty asked for one pass. */
+			/* One last drain. (At the very start all topics are
+			 * to be read anyway, so that an empty input makes one
+			 * pass and not two.) */
 			r->hints_open = false;
-			if (r->heard)
-				hint_all(r);
+			hint_all(r);
 			break;
 		}
-		r->heard = true;
 		if (take_hint(r, line, len, &why) < 0) {
 			/* The next hint of that topic tries again. */
-			if (why.code != EX_TEMPFAIL && why.code != EX_NOPERM &&
-				why.code != EX_NOINPUT) {
+			if (why.code != EX_TEMPFAIL) {
 				*e = why;
 				return -1;
 			}
-			say("%s", why.text);
+			remember(r, &why);
+		}
+		/* Hints that pour in must not keep us from reading. */
+		if (++n == HINTS_A_TURN) {
+			r->more_hints = true;
+			break;
 		}
 	}
 	return 0;
@@ -174,53 +185,88 @@ static bool enough(const struct run *r)
 	return r->d->max && r->delivered >= r->d->max;
 }
 
-/* Starts the next page of a topic that has news and room. */
-static void fetch(struct run *r, int64_t now)
+/* Is there room for a page, in the topic and in all of them together? An empty
+ * one may always have a page, or those that wait could keep it from its own. */
+static bool has_room(const struct run *r, const struct queue *q)
 {
-	size_t i;
+	size_t i, bytes = 0;
 
-	if (reader_busy(r->reader) || enough(r))
-		return;
-	for (i = 0; i < r->n_topics; i++) {
-		struct queue *q = r->topics[(r->turn + i) % r->n_topics];
-
-		if (!q->dirty || q->retry_ms > now || !queue_has_room(q))
-			continue;
-		r->turn = (r->turn + i + 1) % r->n_topics;
-		r->asked = q;
-		reader_ask(r->reader,
-			&(struct dialect_page){ .topic = q->topic,
-				.after = buf_text(&q->read_to),
-				.limit = r->d->limit,
-				.type = r->d->type,
-				.exclude_self = r->d->exclude_self });
-		return;
-	}
+	for (i = 0; i < r->n_topics; i++)
+		bytes += r->topics[i]->bytes;
+	return queue_has_room(q) && (q->n == 0 || bytes < QUEUE_BYTES / 2);
 }
 
-/* A page that could not be had: try again while hints are followed, else give
- * the topic up. */
-static int on_no_page(struct run *r, const struct err *why, struct err *e)
+/* A page that could not be had: later again, for as long as hints are followed
+ * or else for the retry time; or the topic is given up. */
+static int on_no_page(
+	struct run *r, struct queue *q, const struct err *why, struct err *e)
 {
-	struct queue *q = r->asked;
+	int64_t now = backoff_clock_ms();
+	long wait;
 
-	if (why->code == ERR_STOPPED) {
+	if (why->code == ERR_STOPPED || why->code == EX_IOERR) {
 		*e = *why;
 		return -1;
 	}
-	if (why->code == EX_TEMPFAIL && r->hints_open) {
-		q->retry_ms = backoff_clock_ms() +
-			      backoff_next(&r->retry, why->retry_ms);
-		say("%s; trying again", why->text);
+	if (why->too_large && q->limit > 1) {
+		q->limit /= 2;
 		return 0;
+	}
+	if (q->trouble_ms == 0)
+		q->trouble_ms = now;
+	if (why->code == EX_TEMPFAIL && !why->too_large) {
+		wait = backoff_next(&q->retry, why->retry_ms);
+		/* Where no token is to be had for now, a single pass ends. */
+		if (r->hints_open ||
+			(now + wait <= q->trouble_ms + r->d->retry_ms &&
+				!auth_is_blocked(&r->d->api->auth) &&
+				!auth_is_blocked(&r->d->setup->auth))) {
+			q->retry_ms = now + wait;
+			if (r->hints_open)
+				say("%s; trying again", why->text);
+			else
+				say_detail(1, "%s; trying again", why->text);
+			return 0;
+		}
 	}
 	remember(r, why);
 	drop_topic(q);
 	return 0;
 }
 
+/* Starts the next page of a topic that has news and room. */
+static int fetch(struct run *r, int64_t now, struct err *e)
+{
+	struct err why = { 0 };
+	size_t i;
+
+	for (i = 0; i < r->n_topics && !reader_busy(r->reader) && !enough(r);
+		i++) {
+		struct queue *q = r->topics[(r->turn + i) % r->n_topics];
+
+		if (!q->dirty || q->retry_ms > now || !has_room(r, q))
+			continue;
+		if (!q->started && first_position(r, q, &why) < 0) {
+			if (on_no_page(r, q, &why, e) < 0)
+				return -1;
+			continue;
+		}
+		r->turn = (r->turn + i + 1) % r->n_topics;
+		r->asked = q;
+		q->hinted = false;
+		reader_ask(r->reader,
+			&(struct dialect_page){ .topic = q->topic,
+				.after = buf_text(&q->read_to),
+				.limit = q->limit,
+				.type = r->d->type,
+				.exclude_self = r->d->exclude_self });
+	}
+	return 0;
+}
+
 static int take_page(struct run *r, struct err *e)
 {
+	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
 	int news, status = reader_take(r->reader, &page, &why);
@@ -228,16 +274,19 @@ static int take_page(struct run *r, struct err *e)
 	if (status == 0)
 		return 0;
 	if (status < 0)
-		return on_no_page(r, &why, e);
-	backoff_reset(&r->retry);
-	news = queue_add(r->asked, &page, e);
+		return on_no_page(r, q, &why, e);
+	backoff_reset(&q->retry);
+	q->trouble_ms = 0;
+	if (q->limit < r->d->limit && page.text.len < SMALL_PAGE)
+		q->limit =
+			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;
+	news = queue_add(q, &page, e);
 	if (news == 0) {
-		/* Nothing newer; a page that is not empty and brings nothing
-		 * new would come again and again. */
-		r->asked->dirty = false;
+		/* Nothing newer, unless a hint came meanwhile. A page that is
+		 * not empty and brings nothing new would come for ever. */
+		q->dirty = q->hinted && page.n == 0;
 		if (page.n && r->d->setup->dialect->numeric)
-			say("reading %s: the service repeats itself",
-				r->asked->topic);
+			say("reading %s: the service repeats itself", q->topic);
 	}
 	api_page_release(&page);
 	return news < 0 ? -1 : 0;
@@ -245,13 +294,16 @@ static int take_page(struct run *r, struct err *e)
 
 /* --- delivering --- */
 
+/* The topics take turns. Once -n is reached only what was begun goes on. */
 static struct item *next_item(struct run *r, int64_t now)
 {
 	struct item *it = NULL;
 	size_t i;
 
 	for (i = 0; i < r->n_topics && it == NULL; i++)
-		it = queue_next(r->topics[i], now);
+		it = queue_next(r->topics[(r->served + i) % r->n_topics], now,
+			enough(r));
+	r->served += i;
 	return it;
 }
 
@@ -259,8 +311,7 @@ static int deliver(struct run *r, int64_t now, struct err *e)
 {
 	struct item *it;
 
-	while (delivery_has_room(r->delivery) && !enough(r) &&
-		(it = next_item(r, now))) {
+	while (delivery_has_room(r->delivery) && (it = next_item(r, now))) {
 		if (delivery_give(r->delivery, it, e) < 0)
 			return -1;
 		/* An event counts once, however often it is tried. */
@@ -282,11 +333,6 @@ static bool any(const struct run *r, bool (*is)(const struct queue *))
 	return false;
 }
 
-static bool has_more(const struct queue *q)
-{
-	return q->dirty || queue_is_active(q);
-}
-
 static bool is_kept(const struct queue *q)
 {
 	return !q->dropped;
@@ -294,12 +340,18 @@ static bool is_kept(const struct queue *q)
 
 static bool is_finished(const struct run *r)
 {
-	if (enough(r))
-		return !any(r, queue_is_running);
-	if (any(r, has_more))
-		return false;
+	size_t i;
+
+	for (i = 0; i < r->n_topics; i++) {
+		const struct queue *q = r->topics[i];
+
+		if (queue_is_active(q, enough(r)) ||
+			(!enough(r) && q->dirty && has_room(r, q)))
+			return false;
+	}
 	/* Topics that were named and are all refused: no hint will help. */
-	return !r->hints_open || (r->d->topics[0] && !any(r, is_kept));
+	return enough(r) || !r->hints_open ||
+	       (r->d->topics[0] && !any(r, is_kept));
 }
 
 static int commit_all(struct run *r, enum queue_when when, struct err *e)
@@ -327,11 +379,11 @@ static long how_long(const struct run *r, int64_t now)
 
 	for (i = 0; i < r->n_topics; i++) {
 		const struct queue *q = r->topics[i];
-		int64_t due = queue_due(q, now);
+		int64_t due = queue_due(q, r->looked_ms);
 
 		if (due >= 0)
 			wait = sooner(wait, due - now);
-		if (q->dirty && q->retry_ms > now)
+		if (q->dirty && q->retry_ms > r->looked_ms)
 			wait = sooner(wait, q->retry_ms - now);
 		if (queue_is_unsaved(q))
 			wait = sooner(wait, UNSAVED_MS);
@@ -349,7 +401,8 @@ static int wait_for_news(struct run *r, struct err *e)
 	if (r->hints_open)
 		fds[n++] =
 			(struct pollfd){ .fd = r->hints.fd, .events = POLLIN };
-	if (stop_poll(fds, n, how_long(r, backoff_clock_ms())) < 0)
+	if (stop_poll(fds, n,
+		    r->more_hints ? 0 : how_long(r, backoff_clock_ms())) < 0)
 		return err_stopped(e);
 	return 0;
 }
@@ -358,11 +411,14 @@ static int turn(struct run *r, struct err *e)
 {
 	int64_t now = backoff_clock_ms();
 
-	if (take_page(r, e) < 0)
+	r->looked_ms = now;
+	if (take_page(r, e) < 0 || fetch(r, now, e) < 0)
 		return -1;
-	fetch(r, now);
+	/* A handler that ends after this is seen in the next turn, by its
+	 * descriptor: two looks in one turn could miss the free slot. */
 	if (delivery_collect(r->delivery, e) < 0 || deliver(r, now, e) < 0 ||
-		delivery_collect(r->delivery, e) < 0)
+		(!delivery_is_dear(r->delivery) &&
+			delivery_collect(r->delivery, e) < 0))
 		return -1;
 	return commit_all(r,
 		delivery_is_dear(r->delivery) ? QUEUE_RECORD_NOW
@@ -375,7 +431,6 @@ static int loop(struct run *r, struct err *e)
 	for (;;) {
 		if (turn(r, e) < 0)
 			return -1;
-		fetch(r, backoff_clock_ms());
 		if (is_finished(r))
 			return 0;
 		if (wait_for_news(r, e) < 0 || take_hints(r, e) < 0)
@@ -386,16 +441,17 @@ static int loop(struct run *r, struct err *e)
 /* No new events; what was delivered by now counts. */
 static void wind_up(struct run *r, struct err *e)
 {
-	struct err why = { 0 };
+	struct err why = { 0 }, unsaved = { 0 };
 
-	delivery_wind_up(r->delivery, r->d->grace_ms);
-	if (commit_all(r, QUEUE_ALL_NOW, &why) < 0 && e->code <= 0)
+	delivery_wind_up(r->delivery, r->d->grace_ms, &why);
+	if (commit_all(r, QUEUE_ALL_NOW, &unsaved) < 0 && why.code == 0)
+		why = unsaved;
+	if (why.code && e->code <= 0)
 		*e = why;
 }
 
 static int open_all(struct run *r, struct err *e)
 {
-	struct err why = { 0 };
 	size_t i;
 
 	if (!r->d->peek) {
@@ -414,24 +470,27 @@ static int open_all(struct run *r, struct err *e)
 		return -1;
 	for (i = 0; r->d->topics[i]; i++) {
 		if (find(r, r->d->topics[i]) ||
-			add_topic(r, r->d->topics[i], &why) == 0)
+			add_topic(r, r->d->topics[i], e) == 0)
 			continue;
-		if (why.code != EX_NOPERM && why.code != EX_NOINPUT) {
-			*e = why;
-			return -1;
-		}
-		remember(r, &why);
+		return -1;
 	}
-	if (r->d->topics[0] && r->n_topics == 0)
-		return 0; /* none is left; the first error tells */
 	r->reader = reader_new(r->d->api, e);
 	return r->reader ? 0 : -1;
 }
 
-/* After the end: what was not settled waits for a later run. */
-static bool has_left(const struct queue *q)
+/* After the end: what was begun, or read at all, and is not settled waits for a
+ * later run. */
+static bool has_left(const struct run *r)
 {
-	return q->head != NULL;
+	const struct item *it;
+	size_t i;
+
+	for (i = 0; i < r->n_topics; i++)
+		for (it = r->topics[i]->head; it; it = it->next)
+			if (it->state != ITEM_SETTLED &&
+				(it->counted || !enough(r)))
+				return true;
+	return false;
 }
 
 int drain_run(const struct drain *d, struct err *e)
@@ -449,18 +508,16 @@ int drain_run(const struct drain *d, struct err *e)
 		.lock_wait_ms = d->lock_wait_ms };
 	r->hints = (struct io_lines)IO_LINES(d->hints_fd, DRAIN_HINT_MAX);
 	r->hints_open = d->hints_fd >= 0;
-	r->retry = (struct backoff){ .base_ms = RETRY_BASE_MS,
-		.cap_ms = RETRY_CAP_MS };
 	status = open_all(r, e);
 	if (status == 0 && r->reader) {
-		status = loop(r, e);
+		status = take_hints(r, e) < 0 ? -1 : loop(r, e);
 		wind_up(r, e);
 		if (e->code > 0)
 			status = -1;
 	}
 	if (status == 0 && r->first.code)
 		*e = r->first;
-	else if (status == 0 && any(r, has_left) && !enough(r))
+	else if (status == 0 && has_left(r))
 		err_set(e, EX_TEMPFAIL,
 			"draining: events remain that could not be handled "
 			"now; a later run tries again");

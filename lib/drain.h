@@ -21,7 +21,8 @@ enum drain_from {
 };
 
 struct drain {
-	/* `setup` looks for first positions, `api` belongs to the reader. */
+	/* `setup` looks for first positions, `api` belongs to the reader. Their
+	 * own retry time is 0: a topic in trouble must not hold up others. */
 	struct api *setup, *api;
 	char *const *topics;  /* NULL-terminated; may be empty with hints */
 	char *const *handler; /* argv, or NULL: lines on out_fd */
@@ -39,6 +40,7 @@ struct drain {
 	long timeout_ms; /* of a handler; 0: none */
 	long grace_ms;	 /* for handlers when told to end */
 	long lock_wait_ms;
+	long retry_ms;	/* for temporary trouble in a single pass */
 	bool skip_busy; /* a topic that another drain has is passed over */
 };
 

@@ -1,6 +1,7 @@
 #include "err.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	if (e) {
 		e->code = code;
 		e->retry_ms = 0;
+		e->too_large = false;
 		va_start(ap, fmt);
 		vsnprintf(e->text, sizeof e->text, fmt, ap);
 		va_end(ap);
@@ -40,6 +42,7 @@ int err_errno(struct err *e, const char *fmt, ...)
 	if (e) {
 		e->code = EX_IOERR;
 		e->retry_ms = 0;
+		e->too_large = false;
 		va_start(ap, fmt);
 		n = vsnprintf(e->text, sizeof e->text, fmt, ap);
 		va_end(ap);
@@ -111,8 +114,12 @@ static void defuse(char *s)
 static void put(const char *text, size_t len)
 {
 	int saved = errno;
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	ssize_t n;
 
+	/* One that is full and not read must not hold the program up. */
+	if (poll(&out, 1, 200) == 0)
+		return;
 	do {
 		n = write(STDERR_FILENO, text, len);
 	} while (n < 0 && errno == EINTR);

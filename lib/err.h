@@ -34,6 +34,7 @@ enum { ERR_TEXT_MAX = 1024 };
 struct err {
 	int code;		 /* an exit code, or ERR_STOPPED; 0: none */
 	long retry_ms;		 /* EX_TEMPFAIL: not before that; 0: not said */
+	bool too_large;		 /* it passed a ceiling of ours: ask for less */
 	char text[ERR_TEXT_MAX]; /* what was tried: what went wrong; remedy */
 };
 

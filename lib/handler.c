@@ -118,6 +118,7 @@ int handler_start(struct handler_pool *p, const struct handler_event *ev,
 	};
 	int report[2] = { -1, -1 }, status = -1, i;
 	struct epoll_event watch = { .events = EPOLLIN };
+	sigset_t all, was;
 	pid_t pid;
 
 	job.env = env;
@@ -129,9 +130,13 @@ int handler_start(struct handler_pool *p, const struct handler_event *ev,
 		goto out;
 	}
 	job.report_fd = report[1];
+	/* A signal for the keeper before it watches for them would be lost. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &was);
 	pid = fork();
 	if (pid == 0)
 		keeper_run(&job);
+	sigprocmask(SIG_SETMASK, &was, NULL);
 	if (pid < 0) {
 		err_errno(e, "starting a handler");
 		goto out;

@@ -283,6 +283,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 		return n;
 	err_set(own_error(c), EX_TEMPFAIL,
 		"the answer is larger than %zu bytes", c->answer.body.max);
+	c->err->too_large = true;
 	return 0;
 }
 
@@ -805,9 +806,12 @@ int http_result(
 {
 	if (a)
 		*a = &c->answer;
-	if (c->err)
-		return err_set(
-			e, c->err->code, "%s: %s", c->shown, c->err->text);
+	if (c->err) {
+		err_set(e, c->err->code, "%s: %s", c->shown, c->err->text);
+		if (e)
+			e->too_large = c->err->too_large;
+		return -1;
+	}
 	if (c->code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(e, EX_CONFIG,
 			"%s: %s; look at CURL_CA_BUNDLE and SSL_CERT_FILE",

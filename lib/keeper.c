@@ -141,11 +141,16 @@ static void close_foreign(const struct keeper_job *job)
 }
 
 static _Noreturn void become_handler(
-	const struct keeper_job *job, int stderr_w, int failed_w)
+	const struct keeper_job *job, pid_t keeper, int stderr_w, int failed_w)
 {
 	int why;
 	size_t i;
 
+	/* A keeper that is killed takes the handler along: it must not go on
+	 * beside its own repetition. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper)
+		_exit(1);
 	setpgid(0, 0);
 	stop_reset_child();
 	for (i = 0; job->env[i]; i++)
@@ -163,6 +168,7 @@ static _Noreturn void become_handler(
 static int start(struct keeper *k)
 {
 	int err[2], failed[2], why = STARTED;
+	pid_t keeper = getpid();
 	ssize_t n;
 
 	if (pipe2(err, O_CLOEXEC) < 0)
@@ -173,7 +179,7 @@ static int start(struct keeper *k)
 	if (k->handler < 0)
 		return errno;
 	if (k->handler == 0)
-		become_handler(k->job, err[1], failed[1]);
+		become_handler(k->job, keeper, err[1], failed[1]);
 	close(err[1]);
 	close(failed[1]);
 	close(k->job->stdin_fd);
@@ -210,7 +216,10 @@ static bool pass_stderr(struct keeper *k)
 	char block[4096];
 	ssize_t n;
 
-	if (k->stderr_fd < 0 || poll(&fd, 1, 0) <= 0)
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	/* Never into a write that would block: time must go on counting. */
+	if (k->stderr_fd < 0 || poll(&out, 1, 0) == 0 || poll(&fd, 1, 0) <= 0)
 		return false;
 	n = read(k->stderr_fd, block, sizeof block);
 	if (n <= 0) {
@@ -315,9 +324,13 @@ static void watch(struct keeper *k)
 		struct pollfd fds[] = {
 			{ .fd = k->signals, .events = POLLIN },
 			{ .fd = k->stderr_fd, .events = POLLIN },
+			{ .fd = STDERR_FILENO, .events = POLLOUT },
 		};
+		bool taken = k->stderr_fd < 0 || poll(&fds[2], 1, 0) != 0;
 
-		poll(fds, 2, (int)wait_ms(k, backoff_clock_ms()));
+		/* While ours is full, wait for room in it; not for more. */
+		fds[taken ? 2 : 1].fd = -1;
+		poll(fds, 3, (int)wait_ms(k, backoff_clock_ms()));
 		pass_stderr(k);
 		on_signals(k);
 		reap(k);

@@ -156,8 +156,12 @@ static int set_up(struct ledger *l, struct err *e)
 			"opening %s: a newer version of the toolkit wrote it; "
 			"use that one",
 			l->path);
-	if (version < SCHEMA_VERSION &&
-		sqlite3_exec(l->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+	/* Always, for it is a write: a disk that takes none shows here, before
+	 * anything was handled that could not be recorded. */
+	if (sqlite3_exec(l->db,
+		    version < SCHEMA_VERSION ? schema
+					     : "PRAGMA user_version = 1;",
+		    NULL, NULL, NULL) != SQLITE_OK)
 		return failed(l, "setting up", e);
 	for (i = 0; i < QUERIES; i++)
 		if (sqlite3_prepare_v3(l->db, sql[i], -1,

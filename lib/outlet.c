@@ -19,6 +19,7 @@ void outlet_init(struct outlet *o, int fd, size_t max)
 	/* O_NONBLOCK belongs to the open file, which is shared with whoever
 	 * started us: a pipe is opened once more, for ourselves. */
 	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) {
+		o->is_pipe = true;
 		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 		o->pipe_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	}
@@ -81,9 +82,9 @@ uint64_t outlet_taken(const struct outlet *o)
 	uint64_t written = o->queued - o->pending.len;
 	int lying = 0;
 
-	if (o->pipe_fd < 0)
+	if (!o->is_pipe)
 		return written;
-	if (ioctl(o->pipe_fd, FIONREAD, &lying) < 0 || lying < 0)
+	if (ioctl(outlet_fd(o), FIONREAD, &lying) < 0 || lying < 0)
 		lying = 0;
 	/* Another writer's bytes may lie there as well: then ours count as
 	 * not taken yet, which is the safe side. */

@@ -16,6 +16,7 @@
 struct outlet {
 	int fd;	     /* the program's stdout */
 	int pipe_fd; /* the same pipe, opened anew without blocking; -1: none */
+	bool is_pipe;
 	struct buf pending;
 	uint64_t queued; /* bytes ever put */
 };

@@ -282,14 +282,16 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 	bool old = (id && is_queued(q, id)) ||
 		   (position && q->rules->dialect->numeric &&
 			   !is_ahead(q, position));
+	bool ahead = position && is_ahead(q, position);
 	int r = 0;
 
 	if (!old) {
 		if (position)
 			tell_gap(q, position);
-		r = add(q, ev, e) < 0 ? -1 : 1;
+		/* Without a way on, the same page would come again. */
+		r = add(q, ev, e) < 0 ? -1 : ahead;
 	}
-	if (position && is_ahead(q, position))
+	if (ahead)
 		move_to(&q->read_to, position);
 	free(position);
 	free(id);
@@ -330,13 +332,13 @@ static const struct item *first_of_key(
 	return it;
 }
 
-struct item *queue_next(struct queue *q, int64_t now)
+struct item *queue_next(struct queue *q, int64_t now, bool begun)
 {
 	struct item *it;
 
 	for (it = q->head; it; it = it->next)
 		if (it->state == ITEM_WAITING && it->due_ms <= now &&
-			first_of_key(q, it) == it)
+			(it->counted || !begun) && first_of_key(q, it) == it)
 			return it;
 	return NULL;
 }
@@ -353,25 +355,18 @@ int64_t queue_due(const struct queue *q, int64_t now)
 	return due;
 }
 
-bool queue_is_running(const struct queue *q)
+bool queue_is_active(const struct queue *q, bool begun)
 {
 	const struct item *it;
 
-	for (it = q->head; it; it = it->next)
-		if (it->state == ITEM_RUNNING)
-			return true;
-	return false;
-}
-
-bool queue_is_active(const struct queue *q)
-{
-	const struct item *it;
-
-	for (it = q->head; it; it = it->next)
+	for (it = q->head; it; it = it->next) {
+		if (begun && !it->counted)
+			continue;
 		if (it->state == ITEM_RUNNING ||
 			(it->state == ITEM_WAITING &&
 				first_of_key(q, it)->state != ITEM_DEFERRED))
 			return true;
+	}
 	return false;
 }
 
@@ -422,22 +417,21 @@ void queue_wake(struct queue *q)
 
 static int record(struct queue *q, struct err *e)
 {
-	struct ledger_mark *marks;
+	struct ledger_mark *marks = xcalloc(q->unrecorded, sizeof *marks);
 	struct item *it;
 	size_t n = 0;
-	int r;
+	int r = 0;
 
-	marks = xcalloc(q->unrecorded, sizeof *marks);
 	for (it = q->head; it && n < q->unrecorded; it = it->next)
-		if (it->state == ITEM_SETTLED && !it->recorded) {
+		if (it->state == ITEM_SETTLED && !it->recorded)
 			marks[n++] =
 				(struct ledger_mark){ it->id, LEDGER_DONE };
-			it->recorded = true;
-		}
-	r = q->rules->ledger
-		    ? ledger_record(q->rules->ledger, q->topic, marks, n, e)
-		    : 0;
-	q->unrecorded = 0;
+	if (q->rules->ledger)
+		r = ledger_record(q->rules->ledger, q->topic, marks, n, e);
+	for (it = q->head; it && r == 0; it = it->next)
+		it->recorded |= it->state == ITEM_SETTLED;
+	if (r == 0)
+		q->unrecorded = 0;
 	free(marks);
 	return r;
 }

@@ -14,6 +14,7 @@
 #define AGENTRUX_QUEUE_H
 
 #include "api.h"
+#include "backoff.h"
 #include "buf.h"
 #include "err.h"
 #include "ledger.h"
@@ -73,8 +74,12 @@ struct queue {
 	size_t popped; /* settled and counted since the last save */
 	int64_t unrecorded_ms, saved_ms;
 	/* For the user: is there more to read, and not before when. */
-	bool dirty, dropped;
+	bool started;		     /* it has a position to read from */
+	bool dirty, hinted, dropped; /* hinted: while a page was asked for */
 	int64_t retry_ms;
+	int64_t trouble_ms; /* since when no page could be had; 0: none */
+	struct backoff retry;
+	long limit; /* of a page */
 };
 
 /* NULL on error; `*busy` then tells whether another drain has the topic. */
@@ -90,18 +95,17 @@ bool queue_has_room(const struct queue *q);
 /* Adds a page. 1: there was something new. 0: nothing. -1: error. */
 int queue_add(struct queue *q, const struct api_page *page, struct err *e);
 
-/* The next item that may run now, or NULL. */
-struct item *queue_next(struct queue *q, int64_t now);
+/* The next item that may run now, or NULL; with `begun` only one that was
+ * counted already. */
+struct item *queue_next(struct queue *q, int64_t now, bool begun);
 
 /* When the next waiting item becomes due, after `now`; -1: none will. */
 int64_t queue_due(const struct queue *q, int64_t now);
 
-/* Does anything run? */
-bool queue_is_running(const struct queue *q);
-
 /* Does anything run, or wait for its turn or its time? Not so what is deferred,
- * nor what stands behind that in its conversation. */
-bool queue_is_active(const struct queue *q);
+ * nor what stands behind that in its conversation; with `begun` only what was
+ * counted already matters. */
+bool queue_is_active(const struct queue *q, bool begun);
 
 /* Done, or given up: it counts. */
 void queue_settle(struct item *it);

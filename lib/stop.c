@@ -1,8 +1,10 @@
 #include "stop.h"
 
 #include "backoff.h"
+#include "err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -19,6 +21,7 @@ static int reader_fd = -1;
 static atomic_int asked; /* 0, a signal, or -1 from within */
 
 static const int caught[] = { SIGTERM, SIGINT, SIGHUP };
+static bool taken[sizeof caught / sizeof caught[0]]; /* not those ignored */
 
 static void ask(int why)
 {
@@ -50,11 +53,23 @@ static void keep_memory_private(void)
 #endif
 }
 
+/* A standard descriptor that was closed when we were started would become some
+ * file of ours. Opened for reading: what is written there then fails. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+			_exit(EX_IOERR);
+}
+
 void stop_install(void)
 {
 	struct sigaction act, was;
 	size_t i;
 
+	fill_standard_fds();
 	keep_memory_private();
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	memset(&act, 0, sizeof act);
@@ -63,7 +78,7 @@ void stop_install(void)
 		if (sigaction(caught[i], NULL, &was) == 0 &&
 			was.sa_handler == SIG_IGN && caught[i] != SIGTERM)
 			continue;
-		sigaction(caught[i], &act, NULL);
+		taken[i] = sigaction(caught[i], &act, NULL) == 0;
 	}
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &act, NULL);
@@ -157,7 +172,8 @@ void stop_reset_child(void)
 	memset(&act, 0, sizeof act);
 	act.sa_handler = SIG_DFL;
 	for (i = 0; i < sizeof caught / sizeof caught[0]; i++)
-		sigaction(caught[i], &act, NULL);
+		if (taken[i])
+			sigaction(caught[i], &act, NULL);
 	sigaction(SIGPIPE, &act, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

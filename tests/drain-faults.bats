@@ -117,6 +117,35 @@ drain() {
 	[ -e "$HOME/.agentrux/dead/t/e2.json" ]
 }
 
+@test "a hint that comes while an empty page is on its way is not lost" {
+	serve 'GET */events* status=200 delay=1000 body="{\"items\":[]}"' \
+		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+	(
+		wait_for 10 test -e "$FAULTS_LOG/0002.req"
+		echo '{"topic_id":"t","hint":"event"}'
+	) | agentrux-drain t >"$HOME/out"
+	[ "$(numbers)" = "1 2" ]
+}
+
+@test "an event that brings no way on does not make it ask for ever" {
+	local page
+	page=$(events 1 2 | jq -c 'del(.items[].sequence_no)')
+	serve "GET */events* file=$(page one "$page")"
+	run timeout 20 agentrux-drain t </dev/null
+	[ "$status" -eq 0 ]
+	[ "$(requests 'GET .*events')" -le 3 ]
+}
+
+@test "one topic in trouble does not hold up another" {
+	serve 'GET /topics/a/events* status=503' \
+		"GET /topics/b/events* file=$(page one "$(events 1 1)")" "$EMPTY"
+	(umask 077 && echo '{"a":0,"b":0}' >"$HOME/.agentrux/waterline.json")
+	agentrux-drain a b </dev/null >"$HOME/out" 2>"$HOME/err" 3>&- &
+	PIDS+=("$!")
+	wait_for 3 test -s "$HOME/out"
+	kill "$!"
+}
+
 @test "a jump in sequence_no is reported with the range that was lost" {
 	serve "GET */events* file=$(page one "$(events 1 2)")" \
 		"GET */events* file=$(page two "$(events 7 8)")" "$EMPTY"

@@ -340,6 +340,21 @@ handler() {
 	[ "$(position)" = 12 ]
 }
 
+@test "a page that would be too large is asked for in smaller ones" {
+	prepare
+	{
+		printf '"'
+		head -c 9000000 /dev/zero | tr '\0' x
+		printf '"'
+	} >"$HOME/large"
+	for _ in 1 2 3 4 5 6 7 8; do
+		agentrux-publish "$T" -f "$HOME/large" >/dev/null
+	done
+	agentrux-drain --from oldest "$T" </dev/null | wc -lc >"$HOME/out"
+	[ "$(awk '{ print $1, ($2 > 72000000) }' "$HOME/out")" = "8 1" ]
+	[ "$(position)" = 8 ]
+}
+
 @test "--key keeps a conversation in order and lets others run beside it" {
 	prepare
 	for n in 1 2 3; do
@@ -450,4 +465,121 @@ handler() {
 	[ "$(numbers "$HOME/out")" = "4 5" ]
 	[ "$(position)" = 5 ]
 	[ "$(jq .another "$HOME/.agentrux/waterline.json")" = 7 ]
+}
+
+@test "more events than are held behind one that is put off do not hang a single pass" {
+	prepare 1300
+	handler true
+	cat >"$HOME/handler" <<-'EOF'
+		#!/bin/sh
+		[ "$AGENTRUX_POSITION" != 1 ] || exit 75
+	EOF
+	run -75 timeout 60 agentrux-drain --from oldest -j 8 "$T" -- "$HOME/handler" </dev/null
+	[ "$(position)" = 0 ]
+}
+
+@test "hints that pour in without end keep it from nothing, and it can be ended" {
+	prepare 3
+	yes '{}' 3>&- | agentrux-drain --from oldest "$T" >"$HOME/out" 3>&- &
+	PIDS+=("$!")
+	wait_for 5 grep -q '"n":3' "$HOME/out"
+	kill -TERM "$!"
+	wait_for 2 not_running "$!"
+}
+
+not_running() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+@test "a stderr that is full and not read disables neither the timeout nor SIGTERM" {
+	prepare 1
+	mkfifo "$HOME/stuck"
+	sleep 60 3>&- <"$HOME/stuck" &
+	PIDS+=("$!")
+	cat >"$HOME/handler" <<-'EOF'
+		#!/bin/sh
+		head -c 300000 /dev/zero | tr '\0' x >&2
+		exec sleep 60
+	EOF
+	chmod +x "$HOME/handler"
+	timeout -k 1 30 agentrux-drain --from oldest --timeout 1 --attempts 1 "$T" -- \
+		"$HOME/handler" </dev/null 2>"$HOME/stuck"
+	[ "$(jq -r .status "$HOME/.agentrux/dead/$T"/*.json)" = timeout ]
+}
+
+@test "told to end while handlers are being started, it ends" {
+	prepare 64
+	handler 'exec sleep 983'
+	for _ in 1 2 3 4 5; do
+		agentrux-drain --from oldest -j 32 "$T" -- "$HOME/handler" </dev/null 3>&- &
+		PIDS+=("$!")
+		sleep "0.0$((RANDOM % 9 + 1))"
+		kill -TERM "$!"
+		wait_for 8 not_running "$!"
+	done
+	run pgrep -f "sleep 983"
+	[ "$status" -ne 0 ]
+}
+
+@test "a keeper that is killed takes its handler along" {
+	prepare 1
+	handler 'exec sleep 982'
+	agentrux-drain --from oldest --attempts 1 "$T" -- "$HOME/handler" </dev/null 3>&- &
+	PIDS+=("$!")
+	wait_for 5 pgrep -f "sleep 982"
+	kill -KILL "$(pgrep -P "$!")"
+	wait "${PIDS[-1]}"
+	run pgrep -f "sleep 982"
+	[ "$status" -ne 0 ]
+}
+
+@test "with -n a failing event is tried to its end, one put off leaves 75" {
+	prepare 2
+	agentrux-drain --from oldest -n 1 --attempts 2 "$T" -- false </dev/null
+	[ "$(position)" = 1 ]
+	[ "$(jq -r .attempts "$HOME/.agentrux/dead/$T"/*.json)" = 2 ]
+	run -75 agentrux-drain -n 1 "$T" -- sh -c 'exit 75' </dev/null
+	[ "$(position)" = 1 ]
+}
+
+@test "an input that was silent and ends still leads to a last drain" {
+	prepare 1
+	agentrux-drain "$T" </dev/null
+	mkfifo "$HOME/hints"
+	agentrux-drain "$T" <"$HOME/hints" >"$HOME/out" 3>&- &
+	PIDS+=("$!")
+	exec 5>"$HOME/hints"
+	wait_for 5 drain_waits "$!"
+	publish_n 2 2
+	exec 5>&-
+	wait "${PIDS[-1]}"
+	[ "$(numbers "$HOME/out")" = 2 ]
+}
+
+# Has it read what there was, and does it wait for its input?
+drain_waits() {
+	grep -q poll "/proc/$1/wchan" 2>/dev/null || grep -q "^State:.S" "/proc/$1/status"
+}
+
+@test "a refused topic that came with a hint shows in the exit code" {
+	prepare 1
+	local other
+	other=$(new_topic other)
+	run -77 agentrux-drain <<<"{\"topic_id\":\"$other\"}"
+	stop_hub
+	run -75 agentrux-drain --retry-time 1 <<<"{\"topic_id\":\"$other\"}"
+}
+
+@test "a pipe of another user's counts what its reader has taken" {
+	prepare 10
+	[ "$(id -u)" -eq 0 ] || skip "only root can be another user"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+	chown -R 65534 "$HOME" "$AGENTRUX_RUNTIME_DIR"
+	setpriv --reuid 65534 --clear-groups "$(command -v agentrux-drain)" \
+		--from oldest "$T" </dev/null | {
+		read -r _
+		read -r _
+		read -r _
+	} || true
+	[ "$(position)" -le 3 ]
 }
