@@ -11,7 +11,8 @@
 enum {
 	TAKEN_MIN_MS = 1, /* how often a slow reader's pipe is looked at */
 	TAKEN_MAX_MS = 100,
-	DEFER_MS = 1000, /* "not now" is not asked again before that */
+	LAST_LINES_MS = 500, /* for a reader to take them when we end */
+	DEFER_MS = 1000,     /* "not now" is not asked again before that */
 };
 
 struct delivery {
@@ -99,6 +100,30 @@ static void count_taken(struct delivery *d)
 		d->first = it->next_given;
 		queue_settle(it);
 	}
+}
+
+/* Told to end: a line that was begun is finished, and the reader may still take
+ * what lies in the pipe, so that little of it comes again. */
+static void finish_lines(struct delivery *d)
+{
+	int64_t end = backoff_clock_ms() + LAST_LINES_MS;
+	uint64_t written = d->out.queued - d->out.pending.len;
+	struct pollfd reader = { .fd = outlet_fd(&d->out), .events = 0 };
+	const struct item *it = d->first;
+	struct err why;
+
+	while (it && it->end <= written)
+		it = it->next_given;
+	outlet_cut(&d->out, it && it->end - it->len < written
+				    ? (size_t)(it->end - written)
+				    : 0);
+	do {
+		if (outlet_flush(&d->out, &why) < 0)
+			break;
+		count_taken(d);
+	} while (d->first && d->first->end <= d->out.queued &&
+		 backoff_clock_ms() < end && poll(&reader, 1, 5) == 0);
+	count_taken(d);
 }
 
 /* --- handlers --- */
@@ -237,7 +262,7 @@ void delivery_wind_up(struct delivery *d, long grace_ms, struct err *e)
 	bool told = false;
 
 	if (d->pool == NULL) {
-		count_taken(d);
+		finish_lines(d);
 		return;
 	}
 	while (handler_running(d->pool)) {

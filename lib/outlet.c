@@ -3,7 +3,9 @@
 #include "io.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +50,20 @@ int outlet_fd(const struct outlet *o)
 	return o->pipe_fd >= 0 ? o->pipe_fd : o->fd;
 }
 
+/* How much to write at once: whole lines as far as the kernel takes them whole
+ * or not at all, so that an end leaves no torn one; else one long line. */
+static size_t next_piece(const char *p, size_t n)
+{
+	const char *end;
+
+	if (n <= PIPE_BUF)
+		return n;
+	end = memrchr(p, '\n', PIPE_BUF);
+	if (end == NULL)
+		end = memchr(p, '\n', n);
+	return end ? (size_t)(end - p) + 1 : n;
+}
+
 int outlet_flush(struct outlet *o, struct err *e)
 {
 	size_t done = 0;
@@ -61,7 +77,8 @@ int outlet_flush(struct outlet *o, struct err *e)
 	}
 	while (done < o->pending.len) {
 		n = write(o->pipe_fd, o->pending.data + done,
-			o->pending.len - done);
+			next_piece(
+				o->pending.data + done, o->pending.len - done));
 		if (n >= 0) {
 			done += (size_t)n;
 		} else if (errno == EAGAIN) {
@@ -75,6 +92,14 @@ int outlet_flush(struct outlet *o, struct err *e)
 	}
 	buf_shift(&o->pending, done);
 	return o->pending.len == 0;
+}
+
+void outlet_cut(struct outlet *o, size_t keep)
+{
+	if (keep >= o->pending.len)
+		return;
+	o->queued -= o->pending.len - keep;
+	o->pending.len = keep;
 }
 
 uint64_t outlet_taken(const struct outlet *o)

@@ -34,6 +34,9 @@ int outlet_put(struct outlet *o, const void *p, size_t n);
 int outlet_flush(struct outlet *o, struct err *e);
 int outlet_fd(const struct outlet *o);
 
+/* Of what waits to be written only the first `keep` bytes ever will be. */
+void outlet_cut(struct outlet *o, size_t keep);
+
 /* Of `queued`, how many bytes the reader has. */
 uint64_t outlet_taken(const struct outlet *o);
 

@@ -154,6 +154,21 @@ handler() {
 	[ "$(jq -r .payload.n "$HOME/out" | tail -n 1)" -eq 10 ]
 }
 
+@test "told to end with a slow reader, it leaves whole lines only" {
+	prepare 2000
+	mkfifo "$HOME/lines"
+	agentrux-drain --from oldest "$T" </dev/null >"$HOME/lines" 3>&- &
+	PIDS+=("$!")
+	exec 5<"$HOME/lines"
+	wait_for 5 test -s "$HOME/.agentrux/waterline.json"
+	sleep 0.5 # until the pipe is full, for which there is no sign
+	kill -TERM "$!"
+	wait "$!"
+	jq -c .payload.n <&5 >"$HOME/got"
+	[ "$(tail -n 1 "$HOME/got")" -ge 100 ]
+	[ "$(position)" = 0 ]
+}
+
 @test "a full disk on stdout is an error, and nothing counts as delivered" {
 	prepare 3
 	run -74 bash -c "agentrux-drain --from oldest '$T' </dev/null >/dev/full"
