@@ -115,6 +115,10 @@ static int quarantine(
 	why = outcome_words(&b->result, e);
 	if (claim_quarantine(&b->dir, why, &b->result.failed_file, &own) < 0)
 		say("%s", own.text);
+	else
+		say_info("the file is kept as %s; ask for a new code if you "
+			 "need one",
+			b->result.failed_file);
 	free(why);
 	return -1;
 }

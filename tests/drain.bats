@@ -509,8 +509,7 @@ not_running() {
 @test "a stderr that is full and not read disables neither the timeout nor SIGTERM" {
 	prepare 1
 	mkfifo "$HOME/stuck"
-	sleep 60 3>&- <"$HOME/stuck" &
-	PIDS+=("$!")
+	exec 7<>"$HOME/stuck" # there is a reader, which reads nothing
 	cat >"$HOME/handler" <<-'EOF'
 		#!/bin/sh
 		head -c 300000 /dev/zero | tr '\0' x >&2
@@ -518,7 +517,8 @@ not_running() {
 	EOF
 	chmod +x "$HOME/handler"
 	timeout -k 1 30 agentrux-drain --from oldest --timeout 1 --attempts 1 "$T" -- \
-		"$HOME/handler" </dev/null 2>"$HOME/stuck"
+		"$HOME/handler" </dev/null 2>"$HOME/stuck" 7>&-
+	exec 7>&-
 	[ "$(jq -r .status "$HOME/.agentrux/dead/$T"/*.json)" = timeout ]
 }
 
