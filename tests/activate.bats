@@ -353,9 +353,11 @@ outcome() {
 @test "a name that is taken is passed over with -2, -3" {
 	home
 	put_creds
-	for t in 0 1 2 3; do
-		touch "$H/BOOTSTRAP.md.failed-$(date -d "$t seconds" +%Y%m%d-%H%M%S)"
-		touch "$H/BOOTSTRAP.md.failed-$(date -d "$t seconds" +%Y%m%d-%H%M%S)-2.json"
+	# Whatever second it will be, on a machine as slow as it likes to be.
+	for ((t = EPOCHSECONDS - 1; t < EPOCHSECONDS + 120; t++)); do
+		printf -v name '%s/BOOTSTRAP.md.failed-%(%Y%m%d-%H%M%S)T' "$H" "$t"
+		: >"$name"
+		: >"$name-2.json"
 	done
 	echo "$CODE" >"$H/BOOTSTRAP.md"
 	outcome creds-already-present 73
