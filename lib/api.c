@@ -1,10 +1,12 @@
 #include "api.h"
 
 #include "backoff.h"
+#include "hash.h"
 #include "home.h"
 #include "json.h"
 #include "stop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +85,11 @@ int api_check_topic(const char *topic, struct err *e)
 		topic);
 }
 
+char *api_topic(const struct api *a, const char *topic)
+{
+	return a->dialect->topic_id(topic);
+}
+
 /* One attempt; a 401 is answered with one new token and one repeat. */
 static int attempt(struct api *a, const struct wire_request *r,
 	struct http_answer *answer, struct err *e)
@@ -92,12 +99,13 @@ static int attempt(struct api *a, const struct wire_request *r,
 
 	for (tries = 0;; tries++) {
 		*answer = (struct http_answer){ 0 };
+		a->said = (struct wire_error){ 0 };
 		if (auth_token(&a->auth, &token, e) < 0) {
 			a->refused |= e->code == EX_NOPERM;
 			return -1;
 		}
-		if (wire_exchange(a->http, a->base_url, r, token, answer, NULL,
-			    e) == 0)
+		if (wire_exchange(a->http, a->base_url, r, token, answer,
+			    &a->said, e) == 0)
 			return 0;
 		a->refused |= answer->status == 401 && tries > 0;
 		if (answer->status != 401 || tries > 0)
@@ -186,17 +194,45 @@ static struct json *parse(const struct http_answer *answer, struct err *e)
 	return doc;
 }
 
+/* A position as text; NULL if it is none, or not fit to be kept. */
+static char *position_text(struct slice s)
+{
+	struct buf text = BUF_INIT(EVENT_POSITION_MAX);
+
+	if (slice_text(s, &text) && text.len)
+		return buf_detach(&text);
+	buf_release(&text);
+	return NULL;
+}
+
+/* Where the next page starts: where the service says so, or behind the last
+ * event; once nothing is newer, where the topic ends, for a position that stays
+ * behind would age out. */
+static void find_next(struct api_page *page, const struct dialect_listing *l)
+{
+	char kind = slice_kind(l->has_more);
+
+	page->has_more = kind == 't' || (kind != 'f' && page->n);
+	if (page->n == 0 && !page->has_more)
+		page->next = position_text(l->frontier);
+	if (page->next == NULL)
+		page->next = position_text(l->next);
+	if (page->next == NULL && page->n)
+		page->next = position_text(page->events[page->n - 1].position);
+}
+
 /* Finds the events of a page that was checked. */
 static int split(
 	struct api *a, struct slice doc, struct api_page *page, struct err *e)
 {
-	struct slice list, raw;
+	struct dialect_listing l = { 0 };
+	struct slice raw;
 	struct slice_walk w;
 	size_t cap = 0;
 
-	if (a->dialect->page_answer(doc, &list, e) < 0)
+	if (a->dialect->page_answer(doc, &l, e) < 0)
 		return -1;
-	slice_walk_start(&w, list);
+	slice_walk_start(&w, l.events);
 	while (slice_walk_next(&w, NULL, &raw)) {
 		if (page->n == cap) {
 			cap = cap ? cap * 2 : API_PAGE_LIMIT;
@@ -210,6 +246,7 @@ static int split(
 				"object");
 		page->n++;
 	}
+	find_next(page, &l);
 	return 0;
 }
 
@@ -234,8 +271,38 @@ static int take_page(
 	return -1;
 }
 
-int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
-	struct err *e)
+static int take_topics(
+	struct api *a, struct http_answer *answer, void *to, struct err *e)
+{
+	struct json *doc = parse(answer, e);
+	int status = -1;
+
+	if (doc)
+		status = a->dialect->topics_answer(doc, to, e);
+	json_free(doc);
+	return status;
+}
+
+int api_topics(struct api *a, struct json **topics, struct err *e)
+{
+	struct wire_request r;
+	int status;
+
+	*topics = NULL;
+	if (a->dialect->topics_request == NULL)
+		return err_set(e, EX_USAGE,
+			"listing the topics: the %s dialect has no list of "
+			"them",
+			a->dialect->name);
+	wire_request_init(&r, "listing the topics");
+	a->dialect->topics_request(&r);
+	status = call(a, &r, take_topics, topics, e);
+	wire_request_release(&r);
+	return status;
+}
+
+static int one_page(struct api *a, const struct dialect_page *p,
+	struct api_page *page, struct err *e)
 {
 	char *what = xasprintf("reading %s", p->topic);
 	struct wire_request r;
@@ -250,10 +317,28 @@ int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	return status;
 }
 
+int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
+	struct err *e)
+{
+	const struct dialect *d = a->dialect;
+	struct dialect_page oldest = *p;
+	int status = one_page(a, p, page, e);
+
+	if (status == 0 || d->is_lost == NULL || !d->is_lost(&a->said) ||
+		p->after == NULL || strcmp(p->after, d->oldest) == 0)
+		return status;
+	*e = (struct err){ 0 };
+	oldest.after = d->oldest;
+	status = one_page(a, &oldest, page, e);
+	page->lost = status == 0;
+	return status;
+}
+
 void api_page_release(struct api_page *page)
 {
 	buf_release(&page->text);
 	free(page->events);
+	free(page->next);
 	memset(page, 0, sizeof *page);
 }
 
@@ -265,26 +350,60 @@ static int take_event_id(
 
 	if (doc)
 		status = a->dialect->publish_answer(doc, to, e);
+	if (status == 0 && answer->replayed)
+		say_detail(1, "the service had this event already: "
+			      "Idempotent-Replayed");
 	json_free(doc);
 	return status;
+}
+
+void api_key(char key[API_KEY_MAX])
+{
+	char id[37];
+
+	hash_uuid(id);
+	snprintf(key, API_KEY_MAX, "idk_%s", id);
+}
+
+int api_may_publish(
+	const struct api *a, const struct dialect_publication *p, struct err *e)
+{
+	const struct dialect *d = a->dialect;
+
+	if (p->metadata.p && !d->takes_metadata)
+		return err_set(e, EX_USAGE,
+			"publishing to %s: the %s dialect has no metadata",
+			p->topic, d->name);
+	if (p->idempotency_key && !d->takes_idempotency_key)
+		return err_set(e, EX_USAGE,
+			"publishing to %s: the %s dialect has no idempotency "
+			"keys",
+			p->topic, d->name);
+	if (p->payload_object_id == NULL && p->payload.len > d->inline_max)
+		return err_set(e, EX_DATAERR,
+			"publishing to %s: the payload is larger than %zu "
+			"bytes",
+			p->topic, d->inline_max);
+	return 0;
 }
 
 int api_publish(struct api *a, const struct dialect_publication *p,
 	char **event_id, struct err *e)
 {
-	char *what = xasprintf("publishing to %s", p->topic);
+	struct dialect_publication keyed = *p;
 	struct wire_request r;
+	char *what, key[API_KEY_MAX];
 	int status;
 
-	if (p->payload.len > a->dialect->inline_max) {
-		free(what);
-		return err_set(e, EX_DATAERR,
-			"publishing to %s: the payload is larger than %zu "
-			"bytes",
-			p->topic, a->dialect->inline_max);
+	if (api_may_publish(a, p, e) < 0)
+		return -1;
+	if (a->dialect->takes_idempotency_key && p->idempotency_key == NULL) {
+		api_key(key);
+		keyed.idempotency_key = key;
 	}
+	what = xasprintf("publishing to %s", p->topic);
 	wire_request_init(&r, what);
-	a->dialect->publish_request(&r, p);
+	a->dialect->publish_request(&r, &keyed);
 	/* Told to end, the acknowledgement is worth a moment. */
 	r.once = true;
 	status = call(a, &r, take_event_id, event_id, e);
@@ -293,32 +412,38 @@ int api_publish(struct api *a, const struct dialect_publication *p,
 	return status;
 }
 
+struct reservation {
+	const struct dialect_reservation *want;
+	struct dialect_object *o;
+};
+
 static int take_reservation(
 	struct api *a, struct http_answer *answer, void *to, struct err *e)
 {
 	struct json *doc = parse(answer, e);
+	struct reservation *r = to;
 	int status = -1;
 
 	if (doc)
-		status = a->dialect->reserve_answer(doc, to, e);
+		status = a->dialect->reserve_answer(doc, r->want, r->o, e);
 	json_free(doc);
 	if (status < 0)
-		dialect_object_release(to);
+		dialect_object_release(r->o);
 	return status;
 }
 
-int api_reserve(struct api *a, const char *topic, const char *name,
-	const char *content_type, int64_t size, struct dialect_object *o,
-	struct err *e)
+int api_reserve(struct api *a, const struct dialect_reservation *want,
+	struct dialect_object *o, struct err *e)
 {
-	char *what = xasprintf("reserving a payload object in %s", topic);
+	char *what = xasprintf("reserving a payload object in %s", want->topic);
+	struct reservation to = { want, o };
 	struct wire_request r;
 	int status;
 
 	memset(o, 0, sizeof *o);
 	wire_request_init(&r, what);
-	a->dialect->reserve_request(&r, topic, name, content_type, size);
-	status = call(a, &r, take_reservation, o, e);
+	a->dialect->reserve_request(&r, want);
+	status = call(a, &r, take_reservation, &to, e);
 	wire_request_release(&r);
 	free(what);
 	return status;

@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 
-enum { API_RETRY_MS = 60000, API_PAGE_LIMIT = 100 };
+enum { API_RETRY_MS = 60000, API_PAGE_LIMIT = 100, API_KEY_MAX = 48 };
 
 struct api {
 	struct statedir home;
@@ -31,6 +31,7 @@ struct api {
 	/* The service refuses these credentials, or the newest token that they
 	 * bring: no other request will fare better. */
 	bool refused;
+	struct wire_error said; /* by the service, to the last that failed */
 };
 
 /* `home` and `base_url` as the options have them, or NULL. EX_CONFIG without
@@ -51,25 +52,46 @@ int api_token(struct api *a, const char **token, struct err *e);
 /* A topic id as an operand: EX_USAGE unless it is a plain id. */
 int api_check_topic(const char *topic, struct err *e);
 
+/* The same id as the service has it, under which positions and locks are kept;
+ * the caller's to free. */
+char *api_topic(const struct api *a, const char *topic);
+
+/* The topics that these credentials know: a list of {"topic_id", "name" where
+ * it has one, "actions"}, the caller's to free. EX_USAGE where the service
+ * cannot be asked for it. */
+int api_topics(struct api *a, struct json **topics, struct err *e);
+
 /* A page of events. Slices borrow from `text`. */
 struct api_page {
 	struct buf text;
 	struct event *events;
 	size_t n;
+	/* Where the next page starts, if that is another place than the page's
+	 * own start; NULL also where positions are numbers, and the greatest of
+	 * the page is what counts. For pages behind a position only. */
+	char *next;
+	bool has_more; /* there may be a next one with something in it */
+	bool lost; /* the position had aged out: this is what is left, from the
+		      oldest on */
 };
 
 int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct err *e);
 void api_page_release(struct api_page *page);
 
-/* `event_id` is the caller's to free. */
+/* `event_id` is the caller's to free. EX_USAGE for what the dialect has not
+ * (api_may_publish finds that out beforehand), EX_DATAERR for a payload over the
+ * dialect's inline_max. Where the dialect knows repetitions by a key, one is made
+ * unless it is given: the same for all attempts. */
+void api_key(char key[API_KEY_MAX]); /* a new one */
+int api_may_publish(const struct api *a, const struct dialect_publication *p,
+	struct err *e);
 int api_publish(struct api *a, const struct dialect_publication *p,
 	char **event_id, struct err *e);
 
 /* Files: reserve an object and get its presigned URL; what is known of one. */
-int api_reserve(struct api *a, const char *topic, const char *name,
-	const char *content_type, int64_t size, struct dialect_object *o,
-	struct err *e);
+int api_reserve(struct api *a, const struct dialect_reservation *want,
+	struct dialect_object *o, struct err *e);
 int api_object(struct api *a, const char *topic, const char *id,
 	struct dialect_object *o, struct err *e);
 

@@ -25,6 +25,11 @@ static void body_json(struct wire_request *r, struct json *doc)
 	json_free(doc);
 }
 
+static char *topic_id(const char *topic)
+{
+	return xstrdup(topic);
+}
+
 static void path_topic(
 	struct wire_request *r, const char *topic, const char *rest)
 {
@@ -266,9 +271,11 @@ static void page_request(struct wire_request *r, const struct dialect_page *p)
 	r->answer_max = PAGE_MAX;
 }
 
-static int page_answer(struct slice doc, struct slice *events, struct err *e)
+static int page_answer(
+	struct slice doc, struct dialect_listing *l, struct err *e)
 {
-	if (!slice_member(doc, "items", events) || slice_kind(*events) != '[')
+	if (!slice_member(doc, "items", &l->events) ||
+		slice_kind(l->events) != '[')
 		return incomplete(e, "items");
 	return 0;
 }
@@ -336,15 +343,15 @@ static enum dialect_hint hint(
 
 /* --- files --- */
 
-static void reserve_request(struct wire_request *r, const char *topic,
-	const char *name, const char *content_type, int64_t size)
+static void reserve_request(
+	struct wire_request *r, const struct dialect_reservation *want)
 {
 	struct json *doc = json_object();
 
-	json_set_text(doc, "content_type", content_type);
-	json_set_text(doc, "filename", name);
-	json_set_int(doc, "size", size);
-	path_topic(r, topic, "/payloads");
+	json_set_text(doc, "content_type", want->content_type);
+	json_set_text(doc, "filename", want->name);
+	json_set_int(doc, "size", want->size);
+	path_topic(r, want->topic, "/payloads");
 	r->secret = true; /* a presigned URL is a key in itself */
 	body_json(r, doc);
 }
@@ -356,12 +363,15 @@ static char *optional(const struct json *a, const char *field)
 	return s && *s ? xstrdup(s) : NULL;
 }
 
-static int reserve_answer(
-	const struct json *a, struct dialect_object *o, struct err *e)
+static int reserve_answer(const struct json *a,
+	const struct dialect_reservation *want, struct dialect_object *o,
+	struct err *e)
 {
 	if (need(a, "object_id", &o->id, e) < 0 ||
 		need(a, "upload_url", &o->put_url, e) < 0)
 		return -1;
+	/* As announced: upload.h lets no other type pass. */
+	dialect_object_header(o, "Content-Type", want->content_type);
 	o->get_url = optional(a, "download_url");
 	o->size = -1;
 	return 0;
@@ -392,8 +402,7 @@ static char *object_url(const char *base_url, const char *topic, const char *id)
 	return xasprintf("%s/topics/%s/payloads/%s", base_url, topic, id);
 }
 
-static struct json *attachment(
-	const char *name, const struct dialect_object *o, const char *url)
+static struct json *attachment(const char *name, const struct dialect_object *o)
 {
 	struct json *line = json_object();
 
@@ -401,7 +410,9 @@ static struct json *attachment(
 	json_set_text(line, "object_id", o->id);
 	json_set_text(line, "content_type", o->content_type);
 	json_set_int(line, "size", o->size);
-	json_set_text(line, "download_url", url);
+	json_set_text(line, "download_url", o->get_url);
+	if (o->checksum)
+		json_set_text(line, "checksum_sha256", o->checksum);
 	return line;
 }
 
@@ -411,6 +422,7 @@ const struct dialect dialect_classic = {
 	.oldest = "0",
 	.numeric = true,
 	.names = { .type = "type", .position = "sequence_no" },
+	.topic_id = topic_id,
 	.redeem_request = redeem_request,
 	.redeem_answer = redeem_answer,
 	.token_request = token_request,

@@ -84,11 +84,36 @@ void dialect_token_release(struct dialect_token *t)
 	memset(t, 0, sizeof *t);
 }
 
+int dialect_object_header(
+	struct dialect_object *o, const char *name, const char *value)
+{
+	const char *p;
+	size_t n = 0;
+
+	for (p = name; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == ':')
+			return -1;
+	for (p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			return -1;
+	while (o->put_headers[n])
+		n++;
+	if (*name == '\0' || n == DIALECT_HEADERS_MAX)
+		return -1;
+	o->put_headers[n] = xasprintf("%s: %s", name, value);
+	return 0;
+}
+
 void dialect_object_release(struct dialect_object *o)
 {
+	size_t i;
+
 	free(o->id);
 	free(o->put_url);
+	for (i = 0; o->put_headers[i]; i++)
+		free(o->put_headers[i]);
 	free(o->get_url);
+	free(o->checksum);
 	free(o->content_type);
 	memset(o, 0, sizeof *o);
 }

@@ -29,27 +29,52 @@ struct dialect_token {
 /* Which page of a topic. */
 struct dialect_page {
 	const char *topic;
-	const char *after; /* position, or NULL: the newest (classic) */
+	const char *after; /* position; NULL: the newest, in any order */
 	long limit;
 	const char *type;  /* of events; NULL: all */
 	bool exclude_self; /* leave out what this script published */
 };
 
+/* What a page says, borrowed from its text; p NULL where it is silent. */
+struct dialect_listing {
+	struct slice events;   /* the array */
+	struct slice next;     /* position to go on from */
+	struct slice frontier; /* where nothing was newer */
+	struct slice has_more; /* true or false */
+};
+
+/* NULL, and p NULL: none. */
 struct dialect_publication {
 	const char *topic;
 	const char *type;
-	struct slice payload;
-	const char *correlation_id; /* NULL: none, like the others below */
+	struct slice payload; /* or, where they can stand for one: */
+	const char *payload_object_id;
+	const char *correlation_id;
 	const char *reply_topic;
+	struct slice metadata;	     /* an object; with takes_metadata */
+	const char *idempotency_key; /* with takes_idempotency_key */
 };
+
+/* A payload object that is to be. */
+struct dialect_reservation {
+	const char *topic;
+	const char *name;
+	const char *content_type;
+	int64_t size;
+	const char *checksum; /* SHA-256 as base64; NULL: not known */
+};
+
+enum { DIALECT_HEADERS_MAX = 16 };
 
 /* What is known of a payload object. Texts are the caller's to free. */
 struct dialect_object {
 	char *id;
-	char *put_url; /* only from a reservation */
+	char *put_url; /* only from a reservation, as are the next two */
+	char *put_headers[DIALECT_HEADERS_MAX + 1]; /* "Name: value"; NULL */
 	char *get_url; /* NULL: ask for the object */
 	char *content_type;
-	int64_t size; /* -1: not said */
+	char *checksum; /* SHA-256 as hex; NULL: not known */
+	int64_t size;	/* -1: not said */
 };
 
 /* Which stream of hints. */
@@ -76,8 +101,21 @@ struct dialect {
 	const char *name;
 	const char *code_prefix;
 	const char *oldest; /* the position before everything */
-	bool numeric;	    /* positions are numbers, to be kept as such */
+	/* Positions are numbers that grow, to be kept as such; else they are
+	 * texts that mean nothing to us, and within a page not always in order:
+	 * only its end is a position before which all was seen. */
+	bool numeric;
 	struct event_names names;
+
+	/* A topic's id as the service has it, the caller's to free: users may
+	 * write it in a shorter way. */
+	char *(*topic_id)(const char *topic);
+	/* What these credentials may do where: a list of {"topic_id","name"
+	 * (where it has one),"actions"}. topics_request is NULL where the
+	 * service cannot be asked. */
+	void (*topics_request)(struct wire_request *r);
+	int (*topics_answer)(
+		const struct json *a, struct json **topics, struct err *e);
 
 	/* activation */
 	void (*redeem_request)(struct wire_request *r, const char *code);
@@ -109,10 +147,15 @@ struct dialect {
 	/* events */
 	void (*page_request)(
 		struct wire_request *r, const struct dialect_page *p);
-	/* `events` gets the array, borrowed from the text. */
 	int (*page_answer)(
-		struct slice doc, struct slice *events, struct err *e);
-	size_t inline_max; /* bytes of a payload */
+		struct slice doc, struct dialect_listing *l, struct err *e);
+	/* Does this refusal of a page mean that the position has aged out?
+	 * NULL: positions do not. */
+	bool (*is_lost)(const struct wire_error *we);
+	size_t inline_max;  /* bytes of a payload */
+	bool takes_objects; /* an object may stand for the payload */
+	bool takes_metadata;
+	bool takes_idempotency_key; /* by which a repetition is known */
 	void (*publish_request)(
 		struct wire_request *r, const struct dialect_publication *p);
 	int (*publish_answer)(
@@ -127,20 +170,29 @@ struct dialect {
 		const struct sse_frame *frame, struct dialect_news *news);
 
 	/* files */
-	void (*reserve_request)(struct wire_request *r, const char *topic,
-		const char *name, const char *content_type, int64_t size);
-	int (*reserve_answer)(
-		const struct json *a, struct dialect_object *o, struct err *e);
+	bool wants_checksum; /* in the reservation */
+	void (*reserve_request)(
+		struct wire_request *r, const struct dialect_reservation *want);
+	int (*reserve_answer)(const struct json *a,
+		const struct dialect_reservation *want,
+		struct dialect_object *o, struct err *e);
+	/* An object is there for others once an event has it for its payload:
+	 * the type and the metadata (to be freed) of one that says what it is.
+	 * NULL: it is there at once. */
+	const char *commit_type;
+	char *(*commit_metadata)(
+		const char *name, const struct dialect_object *o);
 	void (*object_request)(
 		struct wire_request *r, const char *topic, const char *id);
 	int (*object_answer)(
 		const struct json *a, struct dialect_object *o, struct err *e);
-	/* Where people fetch an object whose reservation named no URL. */
+	/* Where people fetch an object whose reservation named no URL; NULL:
+	 * lines name none. */
 	char *(*object_url)(
 		const char *base_url, const char *topic, const char *id);
 	/* The attachment line of an uploaded object. */
-	struct json *(*attachment)(const char *name,
-		const struct dialect_object *o, const char *url);
+	struct json *(*attachment)(
+		const char *name, const struct dialect_object *o);
 };
 
 extern const struct dialect dialect_classic;
@@ -158,6 +210,11 @@ bool dialect_code_shape(const char *code, const char *prefix);
 
 /* What an error frame says, as an answer of that status would. */
 void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we);
+
+/* Adds a header that must be sent with the object's bytes. -1: one too many, or
+ * not fit to be one. */
+int dialect_object_header(
+	struct dialect_object *o, const char *name, const char *value);
 
 void dialect_token_release(struct dialect_token *t);
 void dialect_object_release(struct dialect_object *o);

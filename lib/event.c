@@ -32,6 +32,8 @@ int event_read(
 				*members[i].to = value;
 				break;
 			}
+	if (names->id_is_position && slice_kind(ev->position) != '"')
+		ev->position = ev->id;
 	return 0;
 }
 

@@ -14,6 +14,8 @@ enum { EVENT_ID_MAX = 200, EVENT_POSITION_MAX = 4096 };
 struct event_names {
 	const char *type;
 	const char *position;
+	/* Positions are texts, and an event without one has its id for it. */
+	bool id_is_position;
 };
 
 struct event {

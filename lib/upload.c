@@ -102,8 +102,6 @@ static void storage_code(const struct http_answer *a, struct wire_error *we)
 static int put_once(const struct upload *u, const struct source *f,
 	const struct dialect_object *o, struct err *e)
 {
-	char *type = xasprintf("Content-Type: %s", f->content_type);
-	const char *headers[] = { type, NULL };
 	struct wire_error we = { 0 };
 	struct http_answer a;
 	bool expired;
@@ -113,7 +111,7 @@ static int put_once(const struct upload *u, const struct source *f,
 		&(struct http_request){
 			.method = "PUT",
 			.url = o->put_url,
-			.headers = headers,
+			.headers = (const char *const *)o->put_headers,
 			.from_fd = true,
 			.body_fd = f->fd,
 			.body_len = (size_t)f->st.st_size,
@@ -123,7 +121,6 @@ static int put_once(const struct upload *u, const struct source *f,
 			.bare = true,
 		},
 		&a, e);
-	free(type);
 	if (r == 0 && a.status >= 200 && a.status < 300) {
 		r = 1;
 	} else if (r == 0) {
@@ -176,6 +173,10 @@ static int put(const struct upload *u, const struct source *f,
 static int transfer(const struct upload *u, const struct source *f,
 	struct dialect_object *o, struct err *e)
 {
+	struct dialect_reservation want = { .topic = u->topic,
+		.name = f->name,
+		.content_type = f->content_type,
+		.size = f->st.st_size };
 	int tries, r = 0;
 
 	for (tries = 0; r == 0 && tries < UPLOAD_RESERVATIONS; tries++) {
@@ -183,8 +184,7 @@ static int transfer(const struct upload *u, const struct source *f,
 			say_detail(1, "uploading %s: %s; reserving anew",
 				f->name, e->text);
 		dialect_object_release(o);
-		if (api_reserve(u->api, u->topic, f->name, f->content_type,
-			    f->st.st_size, o, e) < 0)
+		if (api_reserve(u->api, &want, o, e) < 0)
 			return err_prefix(e, "uploading %s", f->name);
 		r = put(u, f, o, e);
 	}
@@ -203,21 +203,20 @@ static char *make_line(const struct upload *u, const struct source *f,
 	const struct dialect *d = u->api->dialect;
 	char hex[HASH_HEX_MAX];
 	struct json *line;
-	char *url, *text;
+	char *text;
 
 	free(o->content_type);
 	o->content_type = xstrdup(f->content_type);
 	o->size = f->st.st_size;
-	url = o->get_url ? xstrdup(o->get_url)
-			 : d->object_url(u->api->base_url, u->topic, o->id);
-	line = d->attachment(f->name, o, url);
+	if (o->get_url == NULL && d->object_url)
+		o->get_url = d->object_url(u->api->base_url, u->topic, o->id);
 	if (u->checksum) {
 		hash_hex(sum->sum, hex);
-		json_set_text(line, "checksum_sha256", hex);
+		o->checksum = xstrdup(hex);
 	}
+	line = d->attachment(f->name, o);
 	text = json_print(line);
 	json_free(line);
-	free(url);
 	return text;
 }
 

@@ -98,12 +98,15 @@ static void put(char *to, size_t size, const char *text)
 	to[len] = '\0';
 }
 
-/* {"code"|"error", "message"} in an object of the error body. */
+/* {"code"|"error", "message", "details": {"reason"}} in an object of the error
+ * body. */
 static void from_object(const struct json *o, struct wire_error *we)
 {
 	put(we->code, sizeof we->code, json_text(o, "error"));
 	put(we->code, sizeof we->code, json_text(o, "code"));
 	put(we->message, sizeof we->message, json_text(o, "message"));
+	put(we->reason, sizeof we->reason,
+		json_text(json_member(o, "details"), "reason"));
 }
 
 /* The shapes that the service has used (PROTOCOL "Errors"). */
@@ -187,6 +190,7 @@ static int refuse(const struct wire_request *r, const char *bearer,
 	wire_error_read(a, we);
 	if (sent) {
 		blot(we->code, sent);
+		blot(we->reason, sent);
 		blot(we->message, sent);
 	}
 	wire_error_report(r->what, we, e);

@@ -43,6 +43,7 @@ void wire_request_release(struct wire_request *r);
 struct wire_error {
 	int status; /* 0: no answer */
 	char code[64];
+	char reason[64]; /* a finer code, where one is given */
 	char message[256];
 };
 
