@@ -31,7 +31,7 @@ override CPPFLAGS += -D_GNU_SOURCE -DAGENTRUX_VERSION='"$(VERSION)"' -Ilib
 override LDFLAGS += $(HARDEN_LD) $(SANFLAGS) -Wl,--as-needed
 
 # Foreign libraries; --as-needed leaves out what a program does not use.
-LIBS := -lcurl -lcjson -lsqlite3 -lcrypto -lmagic -lpthread
+LIBS := -lcurl -lcjson -lsqlite3 -lcrypto -lmagic -lpcre2-8 -lpthread
 HUB_LIBS := -lmicrohttpd -lcjson -lsqlite3 -lcrypto -lpthread
 
 BASE := err buf io opt stop backoff

@@ -6,6 +6,7 @@ BEGIN {
 	home["cjson"] = "lib/json.c"
 	home["sqlite3"] = "lib/ledger.c"
 	home["openssl"] = "lib/hash.c"
+	home["pcre2"] = "lib/pattern.c"
 	home["magic"] = "" # whichever is the first
 }
 
