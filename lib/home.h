@@ -14,6 +14,7 @@
 #define HOME_INFLIGHT "BOOTSTRAP.md.inflight"
 #define HOME_FAILED "BOOTSTRAP.md.failed"
 #define HOME_CREDENTIALS "credentials.json"
+#define HOME_CONFIG "config.json"
 #define HOME_RESERVED "credentials.json.new"
 #define HOME_CREDENTIALS_LOCK "credentials.json.lock"
 #define HOME_WATERLINE "waterline.json"

@@ -163,6 +163,29 @@ bool stop_sleep(long ms)
 	return stop_poll(NULL, 0, ms > 0 ? ms : 0) >= 0;
 }
 
+pid_t stop_fork(void)
+{
+	sigset_t caught_now, was;
+	size_t i;
+	pid_t pid;
+
+	/* Both share the descriptor: the child must not be told to end before
+	 * it has its own. */
+	sigemptyset(&caught_now);
+	for (i = 0; i < sizeof caught / sizeof caught[0]; i++)
+		sigaddset(&caught_now, caught[i]);
+	sigprocmask(SIG_BLOCK, &caught_now, &was);
+	pid = fork();
+	if (pid == 0) {
+		close(event_fd);
+		event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		reader_fd = -1;
+		atomic_store(&asked, 0);
+	}
+	sigprocmask(SIG_SETMASK, &was, NULL);
+	return pid;
+}
+
 void stop_reset_child(void)
 {
 	struct sigaction act;

@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { STOP_FDS = 2 };
 
@@ -40,6 +41,10 @@ int stop_poll(struct pollfd *fds, unsigned n, long timeout_ms);
 
 /* Sleeps. false if it was cut short because we were told to end. */
 bool stop_sleep(long ms);
+
+/* fork(2) for a child that goes on as a program of its own kind: what it is told
+ * concerns it alone, and nobody reads from it yet. In a process of one thread. */
+pid_t stop_fork(void);
 
 /* In a child before exec: default signal dispositions, empty mask. */
 void stop_reset_child(void);
