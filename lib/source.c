@@ -168,13 +168,12 @@ int source_unchanged(const struct source *f, struct err *e)
 	if (now.st_size != f->st.st_size ||
 		now.st_mtim.tv_sec != f->st.st_mtim.tv_sec ||
 		now.st_mtim.tv_nsec != f->st.st_mtim.tv_nsec)
-		return err_set(e, EX_DATAERR,
-			"uploading %s: it was written to meanwhile", f->path);
+		return err_set(
+			e, EX_DATAERR, "%s was written to meanwhile", f->path);
 	if (stat(f->path, &now) == 0 &&
 		(now.st_ino != f->st.st_ino || now.st_dev != f->st.st_dev))
 		return err_set(e, EX_DATAERR,
-			"uploading %s: another file was put in its place "
-			"meanwhile",
+			"another file was put in the place of %s meanwhile",
 			f->path);
 	return 0;
 }

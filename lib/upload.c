@@ -1,18 +1,17 @@
 #include "upload.h"
 
-#include "backoff.h"
 #include "hash.h"
 #include "json.h"
+#include "presigned.h"
 #include "stop.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 262144, PUT_BASE_MS = 500, PUT_CAP_MS = 10000 };
+enum { BLOCK = 262144 };
 
 bool upload_type_ok(const char *type)
 {
@@ -83,118 +82,72 @@ static int sum_finish(struct sum *s, struct err *e)
 
 /* --- the transfer --- */
 
-/* What S3 and its like say: <Code>SignatureDoesNotMatch</Code>. */
-static void storage_code(const struct http_answer *a, struct wire_error *we)
-{
-	static const char tag[] = "<Code>";
-	const char *at = strstr(buf_text(&a->body), tag);
-	size_t n;
+struct transfer {
+	const struct upload *u;
+	const struct source *f;
+	struct dialect_object *o;
+};
 
-	if (at == NULL)
-		return;
-	at += sizeof tag - 1;
-	n = strcspn(at, "<");
-	if (n < sizeof we->code)
-		snprintf(we->code, sizeof we->code, "%.*s", (int)n, at);
+/* For presigned.h: the URL. */
+static int reserve(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	struct dialect_reservation want = { .topic = t->u->topic,
+		.name = t->f->name,
+		.content_type = t->f->content_type,
+		.size = t->f->st.st_size };
+
+	dialect_object_release(t->o);
+	return api_reserve(t->u->api, &want, t->o, e);
 }
 
-/* One attempt. 1: the bytes are there. 0: the URL no longer serves. -1. */
-static int put_once(const struct upload *u, const struct source *f,
-	const struct dialect_object *o, struct err *e)
+/* For presigned.h: one attempt. */
+static int put(void *ctx, struct err *e)
 {
-	struct wire_error we = { 0 };
+	const struct transfer *t = ctx;
+	const struct source *f = t->f;
 	struct http_answer a;
-	bool expired;
 	int r;
 
-	r = http_do(u->api->http,
+	r = http_do(t->u->api->http,
 		&(struct http_request){
 			.method = "PUT",
-			.url = o->put_url,
-			.headers = (const char *const *)o->put_headers,
+			.url = t->o->put_url,
+			.headers = (const char *const *)t->o->put_headers,
 			.from_fd = true,
 			.body_fd = f->fd,
 			.body_len = (size_t)f->st.st_size,
-			.sent = u->sent,
+			.sent = t->u->sent,
 			.total_ms = -1,
 			.secret = true,
 			.bare = true,
 		},
 		&a, e);
-	if (r == 0 && a.status >= 200 && a.status < 300) {
-		r = 1;
-	} else if (r == 0) {
-		/* Storage says 403 to an expired URL, some say 400. */
-		expired = memmem(buf_text(&a.body), a.body.len, "xpired", 6);
-		wire_error_read(&a, &we);
-		storage_code(&a, &we);
-		err_set(e, expired ? EX_TEMPFAIL : wire_exit_code(a.status),
-			"the storage answered %d %s%s", a.status, we.code,
-			expired ? " (the URL has expired)" : "");
-		if (a.retry_after_ms > 0)
-			e->retry_ms = a.retry_after_ms;
-		r = expired || a.status == 401 || a.status == 403 ||
-				    a.status == 404 || a.status == 410
-			    ? 0
-			    : -1;
-	}
+	if (r == 0)
+		r = a.status >= 200 && a.status < 300
+			    ? 1
+			    : presigned_refusal(&a, e);
 	http_answer_release(&a);
+	/* Nor would another attempt bring what was to be sent. */
+	if (r < 1 && e->code != ERR_STOPPED && source_unchanged(f, e) < 0)
+		r = -1;
 	return r;
-}
-
-/* As put_once, with further attempts in temporary trouble. */
-static int put(const struct upload *u, const struct source *f,
-	const struct dialect_object *o, struct err *e)
-{
-	struct backoff pause = { .base_ms = PUT_BASE_MS, .cap_ms = PUT_CAP_MS };
-	int64_t end = 0;
-	long wait;
-	int r;
-
-	for (;;) {
-		r = put_once(u, f, o, e);
-		if (r >= 0 || e->code != EX_TEMPFAIL)
-			return r;
-		/* An hour may have passed: what counts is from now on. */
-		if (end == 0)
-			end = backoff_clock_ms() + u->api->retry_ms;
-		wait = backoff_next(&pause, e->retry_ms);
-		if (backoff_clock_ms() + wait > end)
-			return -1;
-		say_detail(1, "uploading %s: %s; again in %ld ms", f->name,
-			e->text, wait);
-		if (!stop_sleep(wait))
-			return err_stopped(e);
-		if (source_unchanged(f, e) < 0)
-			return -1;
-	}
 }
 
 static int transfer(const struct upload *u, const struct source *f,
 	struct dialect_object *o, struct err *e)
 {
-	struct dialect_reservation want = { .topic = u->topic,
-		.name = f->name,
-		.content_type = f->content_type,
-		.size = f->st.st_size };
-	int tries, r = 0;
+	char *what = xasprintf("uploading %s", f->name);
+	struct transfer t = { .u = u, .f = f, .o = o };
+	struct presigned p = { .api = u->api,
+		.what = what,
+		.ask = reserve,
+		.attempt = put,
+		.ctx = &t };
+	int r = presigned_run(&p, e);
 
-	for (tries = 0; r == 0 && tries < UPLOAD_RESERVATIONS; tries++) {
-		if (tries)
-			say_detail(1, "uploading %s: %s; reserving anew",
-				f->name, e->text);
-		dialect_object_release(o);
-		if (api_reserve(u->api, &want, o, e) < 0)
-			return err_prefix(e, "uploading %s", f->name);
-		r = put(u, f, o, e);
-	}
-	if (r == 1) {
-		*e = (struct err){ 0 }; /* of an earlier attempt */
-		return 0;
-	}
-	return e->code == EX_DATAERR && !f->copied && source_unchanged(f, e) < 0
-		       ? -1
-		       : err_prefix(e, "uploading %s", f->name);
+	free(what);
+	return r;
 }
 
 static char *make_line(const struct upload *u, const struct source *f,
@@ -236,8 +189,8 @@ int upload_run(const struct upload *u, const struct source *f, char **line,
 		*e = why;
 		r = -1;
 	}
-	if (r == 0)
-		r = source_unchanged(f, e);
+	if (r == 0 && source_unchanged(f, e) < 0)
+		r = err_prefix(e, "uploading %s", f->name);
 	if (r == 0)
 		*line = make_line(u, f, &o, &sum);
 	dialect_object_release(&o);

@@ -3,9 +3,8 @@
  *
  * Size, type and checksum are those of the descriptor when it was opened; a file
  * that grows, shrinks or is written to meanwhile, or another put in its place,
- * is EX_DATAERR. Temporary trouble is retried for api->retry_ms from when it
- * began; a URL that has expired leads to a new reservation, UPLOAD_RESERVATIONS
- * in all. */
+ * is EX_DATAERR. Temporary trouble is retried, and a URL that has expired leads
+ * to a new reservation, as presigned.h says. */
 #ifndef AGENTRUX_UPLOAD_H
 #define AGENTRUX_UPLOAD_H
 
@@ -15,8 +14,6 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-
-enum { UPLOAD_RESERVATIONS = 3 };
 
 struct upload {
 	struct api *api;
