@@ -1,5 +1,6 @@
 #include "http.h"
 
+#include "address.h"
 #include "backoff.h"
 #include "home.h"
 #include "stop.h"
@@ -66,6 +67,7 @@ struct http_call {
 	int64_t started_ms, active_ms;
 	char *retry_after; /* the header, as it came */
 	bool tls, connected, head, done;
+	bool kept_out; /* from an address that is not public */
 	CURLcode code;
 };
 
@@ -411,6 +413,20 @@ static int on_connected(void *ctx, char *ip, char *local, int port, int lport)
 	return CURL_PREREQFUNC_OK;
 }
 
+/* For a foreign URL: the socket to an address that was resolved. */
+static curl_socket_t on_open(
+	void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct http_call *c = ctx;
+
+	(void)purpose;
+	if (address_is_public(&to->addr))
+		return socket(
+			to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	c->kept_out = true;
+	return CURL_SOCKET_BAD;
+}
+
 static void show_headers(char mark, const struct curl_slist *l)
 {
 	for (; l; l = l->next)
@@ -531,8 +547,17 @@ static void set_policy(struct http_call *c, bool loopback)
 	/* The same bound as ours, which ends the wait if this one is late. */
 	curl_easy_setopt(q, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
 	set_trust(q);
-	if (loopback)
+	if (loopback || c->req.foreign)
 		curl_easy_setopt(q, CURLOPT_PROXY, "");
+}
+
+/* A connection that is not shared, for what others opened was not looked at. */
+static void set_foreign(struct http_call *c)
+{
+	curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
 }
 
 static void set_callbacks(struct http_call *c)
@@ -578,6 +603,8 @@ static struct http_call *start(
 	loopback = judge_url(r->url, h->allow_http, e);
 	if (loopback < 0) {
 		err_prefix(e, "asking %.*s", (int)strcspn(r->url, "?"), r->url);
+		if (e && r->foreign)
+			e->code = EX_NOPERM;
 		return NULL;
 	}
 	c = xcalloc(1, sizeof *c);
@@ -603,6 +630,8 @@ static struct http_call *start(
 		xrealloc(NULL, (size_t)-1);
 	curl_easy_setopt(c->easy, CURLOPT_URL, r->url);
 	set_policy(c, loopback == 1);
+	if (r->foreign)
+		set_foreign(c);
 	set_callbacks(c);
 	set_headers(c, r);
 	set_body(c, r);
@@ -812,6 +841,11 @@ int http_result(
 			e->too_large = c->err->too_large;
 		return -1;
 	}
+	if (c->kept_out && c->code != CURLE_OK)
+		return err_set(e, EX_NOPERM,
+			"%s: its address is not public, and a URL that came "
+			"with data must not lead there",
+			c->shown);
 	if (c->code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(e, EX_CONFIG,
 			"%s: %s; look at CURL_CA_BUNDLE and SSL_CERT_FILE",
@@ -902,13 +936,25 @@ static bool linger(struct http_call *c)
 	return c->done;
 }
 
-int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
-	struct err *e)
+/* Where the answer sends us, the caller's to free; NULL: nowhere. */
+static char *redirect_of(const struct http_call *c)
+{
+	char *url = NULL;
+
+	if (c->answer.status / 100 == 3)
+		curl_easy_getinfo(c->easy, CURLINFO_REDIRECT_URL, &url);
+	return url ? xstrdup(url) : NULL;
+}
+
+/* One request and its answer; `next` gets where that redirects to. */
+static int ask(struct http *h, const struct http_request *r,
+	struct http_answer *a, char **next, struct err *e)
 {
 	struct http_call *c = start(h, r, e);
 	int status = -1;
 
 	*a = (struct http_answer){ .retry_after_ms = -1 };
+	*next = NULL;
 	if (c == NULL)
 		return -1;
 	while (!c->done && (status = http_poll(h, NULL, 0, -1, e)) == 0)
@@ -916,6 +962,7 @@ int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
 	if (!c->done && !linger(c))
 		goto out;
 	status = http_result(c, NULL, e);
+	*next = redirect_of(c);
 	*a = c->answer;
 	memset(&c->answer, 0, sizeof c->answer);
 	if (status < 0)
@@ -924,6 +971,48 @@ int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
 		e->code = 0; /* told to end, yet it came */
 out:
 	http_close(c);
+	return status;
+}
+
+/* May a redirect be followed from `url` to `next`? What http_check_url says is
+ * said when it is. */
+static int check_redirect(const struct http_request *r, int left,
+	const char *url, const char *next, struct err *e)
+{
+	size_t shown = strcspn(url, "?");
+
+	if (left == 0)
+		return err_set(e, EX_FAILED,
+			"asking %.*s: it redirects more than %d times",
+			(int)shown, url, r->redirects);
+	if (strncasecmp(url, "https:", 6) == 0 &&
+		strncasecmp(next, "https:", 6))
+		return err_set(e, r->foreign ? EX_NOPERM : EX_FAILED,
+			"asking %.*s: it redirects from https to another "
+			"protocol",
+			(int)shown, url);
+	return 0;
+}
+
+int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
+	struct err *e)
+{
+	struct http_request q = *r;
+	char *url = NULL, *next;
+	int left = r->redirects, status;
+
+	while ((status = ask(h, &q, a, &next, e)) == 0 && next &&
+		r->redirects) {
+		http_answer_release(a);
+		a->status = 0;
+		status = check_redirect(r, left--, q.url, next, e);
+		if (status < 0)
+			break;
+		free(url);
+		q.url = url = next;
+	}
+	free(next);
+	free(url);
 	return status;
 }
 

@@ -7,11 +7,13 @@
  *
  * Policy, for every request: a User-Agent (the service answers 403 without
  * one), TLS 1.2 or newer with verification, plain http only to a loopback host
- * or where the caller allows it, no redirect followed, curl's proxy and CA
- * variables honoured (a proxy never for loopback). Bounds are measured on the
+ * or where the caller allows it, curl's proxy and CA variables honoured (a proxy
+ * never for loopback). A redirect is followed by http_do() for a `bare` GET that
+ * says so, by the same rules and never from https to http, and for no other. Bounds are measured on the
  * clock of backoff.h: connecting HTTP_CONNECT_MS, HTTP_IDLE_MS without a byte
  * either way, `total_ms` in all. Whatever prevents a whole answer is
- * EX_TEMPFAIL; a URL that policy forbids is EX_CONFIG.
+ * EX_TEMPFAIL; a URL that policy forbids is EX_CONFIG, but EX_NOPERM where it is
+ * a stranger's (`foreign`).
  *
  * With -vv requests and answers are shown on stderr: never the bearer token,
  * never a body of a `secret` request, never the query of one. */
@@ -76,6 +78,10 @@ struct http_request {
 	bool secret;	/* bodies and query are not for -vv */
 	bool bare;	/* a presigned URL: no header of ours but those given,
 			  Host, User-Agent and Content-Length */
+	bool foreign;	/* a stranger wrote the URL: only public addresses
+			  (address.h) are connected to, whatever a name stands
+			  for, directly and on a connection of its own */
+	int redirects;	/* so many are followed; 0: they are answers */
 };
 
 struct http_answer {
