@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -67,6 +67,54 @@ void hash_hex(const unsigned char sum[HASH_LEN], char out[HASH_HEX_MAX])
 void hash_base64(const unsigned char sum[HASH_LEN], char out[HASH_BASE64_MAX])
 {
 	EVP_EncodeBlock((unsigned char *)out, sum, HASH_LEN);
+}
+
+/* A digit's value, or -1. */
+static int digit(char c)
+{
+	const char *at = c < '0' ? NULL : strchr(digits, c | ('a' ^ 'A'));
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static bool read_hex(const char *text, unsigned char sum[HASH_LEN])
+{
+	int i, high, low;
+
+	for (i = 0; i < HASH_LEN; i++) {
+		high = digit(text[2 * i]);
+		low = digit(text[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		sum[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool read_base64(const char *text, unsigned char sum[HASH_LEN])
+{
+	/* In blocks of three bytes, the last of which is half empty. */
+	unsigned char whole[HASH_LEN + 1];
+	char again[HASH_BASE64_MAX];
+
+	if (EVP_DecodeBlock(whole, (const unsigned char *)text,
+		    HASH_BASE64_MAX - 1) != sizeof whole)
+		return false;
+	memcpy(sum, whole, HASH_LEN);
+	hash_base64(sum, again);
+	return strcmp(text, again) == 0;
+}
+
+bool hash_read(const char *text, unsigned char sum[HASH_LEN])
+{
+	switch (strlen(text)) {
+	case HASH_HEX_MAX - 1:
+		return read_hex(text, sum);
+	case HASH_BASE64_MAX - 1:
+		return read_base64(text, sum);
+	default:
+		return false;
+	}
 }
 
 void hash_uuid(char out[37])

@@ -2,6 +2,7 @@
 #ifndef AGENTRUX_HASH_H
 #define AGENTRUX_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -21,6 +22,10 @@ void hash_sha256(const void *p, size_t n, unsigned char sum[HASH_LEN]);
 /* NUL-terminated, lower case. */
 void hash_hex(const unsigned char sum[HASH_LEN], char out[HASH_HEX_MAX]);
 void hash_base64(const unsigned char sum[HASH_LEN], char out[HASH_BASE64_MAX]);
+
+/* Such a text, in either spelling (hex of any case), back to the sum; false if
+ * it is neither. */
+bool hash_read(const char *text, unsigned char sum[HASH_LEN]);
 
 /* A random version 4 UUID, 36 characters and NUL. */
 void hash_uuid(char out[37]);

@@ -6,6 +6,7 @@
 
 #include "hash.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,12 +106,49 @@ static void a_uuid_is_of_version_4_and_new_each_time(void **state)
 	}
 }
 
+static void either_spelling_is_read_back(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0==",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa1=",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFaaa",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0=",
+		"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAF===",
+		"ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015"
+		"ad",
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015"
+		"a\x10",
+	};
+	unsigned char want[HASH_LEN], sum[HASH_LEN];
+	char upper[HASH_HEX_MAX];
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof known / sizeof *known; i++) {
+		hash_sha256(known[i].text, strlen(known[i].text), want);
+		assert_true(hash_read(known[i].base64, sum));
+		assert_memory_equal(sum, want, sizeof sum);
+		assert_true(hash_read(known[i].hex, sum));
+		assert_memory_equal(sum, want, sizeof sum);
+		for (k = 0; k < sizeof upper; k++)
+			upper[k] = (char)toupper(known[i].hex[k]);
+		assert_true(hash_read(upper, sum));
+		assert_memory_equal(sum, want, sizeof sum);
+	}
+	for (i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (hash_read(bad[i], sum))
+			fail_msg("%s is taken", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_the_published_sums),
 		cmocka_unit_test(pieces_make_the_same_sum_as_the_whole),
 		cmocka_unit_test(a_million_letters_in_blocks),
+		cmocka_unit_test(either_spelling_is_read_back),
 		cmocka_unit_test(a_uuid_is_of_version_4_and_new_each_time),
 	};
 
