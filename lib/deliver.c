@@ -98,7 +98,7 @@ static void count_taken(struct delivery *d)
 		d->taken_ms *= 2;
 	while ((it = d->first) && it->end <= taken) {
 		d->first = it->next_given;
-		queue_settle(it);
+		queue_settle(it, true);
 	}
 }
 
@@ -157,7 +157,7 @@ static int give_up(
 	say("handling %s of %s: %s, %d attempt%s; kept in dead/%s", it->id,
 		q->topic, res->status, it->attempts,
 		it->attempts == 1 ? "" : "s", q->topic);
-	queue_settle(it);
+	queue_settle(it, false);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static int conclude(struct delivery *d, struct item *it,
 {
 	switch (res->outcome) {
 	case HANDLER_DONE:
-		queue_settle(it);
+		queue_settle(it, true);
 		return 0;
 	case HANDLER_NEVER:
 		it->attempts++;

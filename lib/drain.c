@@ -14,7 +14,8 @@
 
 enum {
 	HINTS_A_TURN = 1000,
-	UNSAVED_MS = 100,     /* how soon what is settled is looked at again */
+	UNSAVED_MS = 100, /* how soon what is settled is looked at again */
+	MANY_TOPICS = 16,
 	SMALL_PAGE = 8388608, /* after one, a shrunken page size grows again */
 	RETRY_BASE_MS = 1000,
 	RETRY_CAP_MS = 60000,
@@ -93,6 +94,7 @@ static int add_topic(struct run *r, const char *topic, struct err *e)
 		.cap_ms = RETRY_CAP_MS };
 	delivery_keep(r->delivery, q->lock.fd);
 	r->topics[r->n_topics++] = q;
+	r->rules.many = r->n_topics > MANY_TOPICS;
 	return 0;
 }
 

@@ -11,18 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 10000, PRUNE_EVERY = 1000 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 10000, PRUNE_EVERY = 1000 };
 
 enum query {
-	SEEN,
+	WINDOW_START,
+	SUMS,
 	ATTEMPTS,
+	TRIED,
 	ADD_DONE,
 	ADD_FAILED,
 	DROP_ATTEMPTS,
 	PRUNE,
 	FORGET_DONE,
 	FORGET_ATTEMPTS,
-	LOOK,
 	BEGIN,
 	COMMIT,
 	ROLLBACK,
@@ -30,42 +31,51 @@ enum query {
 };
 
 static const char *const sql[QUERIES] = {
-	[SEEN] = "SELECT 1 FROM done WHERE topic = ?1 AND event_id = ?2",
+	/* The newest row from which on there are ?3 bytes of digests. */
+	[WINDOW_START] = "SELECT n FROM (SELECT n, sum(length(sums)) OVER"
+			 " (ORDER BY n DESC) AS bytes FROM digests"
+			 " WHERE topic = ?1 AND field = ?2)"
+			 " WHERE bytes >= ?3 ORDER BY n DESC LIMIT 1",
+	[SUMS] = "SELECT sums FROM digests"
+		 " WHERE topic = ?1 AND field = ?2 ORDER BY n",
 	[ATTEMPTS] = "SELECT n FROM attempts"
 		     " WHERE topic = ?1 AND event_id = ?2",
-	[ADD_DONE] = "INSERT OR IGNORE INTO done(topic, event_id)"
-		     " VALUES (?1, ?2)",
+	[TRIED] = "SELECT count(*) FROM attempts WHERE topic = ?1",
+	[ADD_DONE] = "INSERT INTO digests(topic, field, sums)"
+		     " VALUES (?1, ?2, ?3)",
 	[ADD_FAILED] = "INSERT INTO attempts(topic, event_id, n)"
 		       " VALUES (?1, ?2, 1)"
 		       " ON CONFLICT DO UPDATE SET n = n + 1",
 	[DROP_ATTEMPTS] = "DELETE FROM attempts"
 			  " WHERE topic = ?1 AND event_id = ?2",
-	[PRUNE] = "DELETE FROM done WHERE topic = ?1 AND n <= ("
-		  "SELECT n FROM done WHERE topic = ?1"
-		  " ORDER BY n DESC LIMIT 1 OFFSET ?2)",
-	[FORGET_DONE] = "DELETE FROM done WHERE topic = ?1",
+	[PRUNE] = "DELETE FROM digests"
+		  " WHERE topic = ?1 AND field = ?2 AND n < ?3",
+	[FORGET_DONE] = "DELETE FROM digests WHERE topic = ?1",
 	[FORGET_ATTEMPTS] = "DELETE FROM attempts WHERE topic = ?1",
-	[LOOK] = "BEGIN",
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 };
 
+/* A row of `digests` holds the digests of what was recorded together. */
 static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS done("
-	" n INTEGER PRIMARY KEY, topic TEXT NOT NULL, event_id TEXT NOT NULL,"
-	" UNIQUE(topic, event_id));"
-	"CREATE INDEX IF NOT EXISTS done_order ON done(topic, n);"
+	"CREATE TABLE IF NOT EXISTS digests("
+	" n INTEGER PRIMARY KEY, topic TEXT NOT NULL, field TEXT NOT NULL,"
+	" sums BLOB NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS digests_order"
+	" ON digests(topic, field, n);"
 	"CREATE TABLE IF NOT EXISTS attempts("
 	" topic TEXT NOT NULL, event_id TEXT NOT NULL, n INTEGER NOT NULL,"
 	" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	"DROP TABLE IF EXISTS done;" /* of version 1, never released */
+	"PRAGMA user_version = 2;";
 
 struct ledger {
 	sqlite3 *db;
 	sqlite3_stmt *queries[QUERIES];
 	char *path;
-	unsigned since_prune;
+	size_t since_prune;
+	bool syncing; /* as the last commit was */
 };
 
 static int failed(struct ledger *l, const char *doing, struct err *e)
@@ -160,7 +170,7 @@ static int set_up(struct ledger *l, struct err *e)
 	 * anything was handled that could not be recorded. */
 	if (sqlite3_exec(l->db,
 		    version < SCHEMA_VERSION ? schema
-					     : "PRAGMA user_version = 1;",
+					     : "PRAGMA user_version = 2;",
 		    NULL, NULL, NULL) != SQLITE_OK)
 		return failed(l, "setting up", e);
 	for (i = 0; i < QUERIES; i++)
@@ -179,6 +189,7 @@ struct ledger *ledger_open(const struct statedir *home, struct err *e)
 		return NULL;
 	l = xcalloc(1, sizeof *l);
 	l->path = xasprintf("%s/%s", home->path, HOME_LEDGER);
+	l->syncing = true;
 	if (sqlite3_open_v2(l->path, &l->db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
@@ -214,85 +225,149 @@ static sqlite3_stmt *bind(
 }
 
 /* A number out of one row; 0 if there is no row, -1 on error. */
-static int look_up(struct ledger *l, enum query q, const char *topic,
-	const char *event_id, struct err *e)
+static int64_t look_up(struct ledger *l, enum query q, struct err *e)
 {
-	sqlite3_stmt *s = bind(l, q, topic, event_id);
-	int r = sqlite3_step(s), v = 0;
+	sqlite3_stmt *s = l->queries[q];
+	int r = sqlite3_step(s);
+	int64_t v = 0;
 
 	if (r == SQLITE_ROW)
-		v = sqlite3_column_int(s, 0);
+		v = sqlite3_column_int64(s, 0);
 	else if (r != SQLITE_DONE)
 		v = failed(l, "reading", e);
 	sqlite3_reset(s);
 	return v;
 }
 
-int ledger_look_begin(struct ledger *l, struct err *e)
-{
-	return run_once(l, LOOK) < 0 ? failed(l, "reading", e) : 0;
-}
-
-void ledger_look_end(struct ledger *l)
-{
-	run_once(l, COMMIT);
-}
-
-int ledger_seen(struct ledger *l, const char *topic, const char *event_id,
-	struct err *e)
-{
-	return look_up(l, SEEN, topic, event_id, e);
-}
-
 int ledger_attempts(struct ledger *l, const char *topic, const char *event_id,
 	struct err *e)
 {
-	return look_up(l, ATTEMPTS, topic, event_id, e);
+	bind(l, ATTEMPTS, topic, event_id);
+	return (int)look_up(l, ATTEMPTS, e);
 }
 
-static int mark(
-	struct ledger *l, const char *topic, const struct ledger_mark *m)
+int ledger_tried(struct ledger *l, const char *topic, struct err *e)
 {
-	if (m->outcome == LEDGER_FAILED) {
-		bind(l, ADD_FAILED, topic, m->event_id);
-		return run_once(l, ADD_FAILED);
-	}
-	bind(l, ADD_DONE, topic, m->event_id);
-	bind(l, DROP_ATTEMPTS, topic, m->event_id);
-	if (run_once(l, ADD_DONE) < 0)
+	bind(l, TRIED, topic, NULL);
+	return (int)look_up(l, TRIED, e);
+}
+
+/* Drops what lies before the window; in a transaction, or as one. */
+static int prune(
+	struct ledger *l, const char *topic, const char *field, struct err *e)
+{
+	int64_t start;
+
+	sqlite3_bind_int(bind(l, WINDOW_START, topic, field), 3,
+		LEDGER_WINDOW * WINDOW_SUM);
+	start = look_up(l, WINDOW_START, e);
+	if (start <= 0)
+		return (int)start;
+	sqlite3_bind_int64(bind(l, PRUNE, topic, field), 3, start);
+	return run_once(l, PRUNE) < 0 ? failed(l, "writing", e) : 0;
+}
+
+int ledger_load(struct ledger *l, const char *topic, const char *field,
+	struct window *w, struct err *e)
+{
+	sqlite3_stmt *s = bind(l, SUMS, topic, field ? field : "");
+	const unsigned char *sums;
+	struct window_sum sum;
+	int r, at, len;
+
+	if (prune(l, topic, field ? field : "", e) < 0)
 		return -1;
-	return run_once(l, DROP_ATTEMPTS);
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+		sums = sqlite3_column_blob(s, 0);
+		len = sqlite3_column_bytes(s, 0);
+		for (at = 0; at + WINDOW_SUM <= len; at += WINDOW_SUM) {
+			memcpy(&sum, sums + at, sizeof sum);
+			window_add(w, &sum);
+		}
+	}
+	if (r != SQLITE_DONE)
+		failed(l, "reading", e);
+	sqlite3_reset(s);
+	return r == SQLITE_DONE ? 0 : -1;
 }
 
-/* Now and then, so that an event does not pay for a range delete. */
-static int prune(struct ledger *l, const char *topic)
+/* --- recording --- */
+
+static int add_done(struct ledger *l, const char *topic, const char *field,
+	const struct window_sum *sums, size_t n)
 {
+	if (n == 0)
+		return 0;
+	sqlite3_bind_blob(bind(l, ADD_DONE, topic, field), 3, sums,
+		(int)(n * sizeof *sums), SQLITE_STATIC);
+	return run_once(l, ADD_DONE);
+}
+
+static int add_marks(struct ledger *l, const char *topic, const char *field,
+	const struct ledger_mark *marks, size_t n)
+{
+	struct window_sum *ids = xcalloc(2 * n, sizeof *ids), *values = ids + n;
+	size_t i, n_ids = 0, n_values = 0;
+	int r = 0;
+
+	for (i = 0; i < n && r == 0; i++) {
+		const struct ledger_mark *m = &marks[i];
+
+		if (m->outcome == LEDGER_DONE) {
+			ids[n_ids++] = m->id;
+			if (m->value)
+				values[n_values++] = *m->value;
+		}
+		if (m->outcome == LEDGER_FAILED || m->tried) {
+			enum query q = m->outcome == LEDGER_FAILED
+					       ? ADD_FAILED
+					       : DROP_ATTEMPTS;
+
+			bind(l, q, topic, m->event_id);
+			r = run_once(l, q);
+		}
+	}
+	if (r == 0)
+		r = add_done(l, topic, "", ids, n_ids);
+	if (r == 0)
+		r = add_done(l, topic, field, values, n_values);
+	free(ids);
+	return r;
+}
+
+/* Now and then, so that an event does not pay for it. */
+static int prune_all(struct ledger *l, const char *topic, const char *field,
+	size_t added, struct err *e)
+{
+	l->since_prune += added;
 	if (l->since_prune < PRUNE_EVERY)
 		return 0;
 	l->since_prune = 0;
-	bind(l, PRUNE, topic, NULL);
-	sqlite3_bind_int(l->queries[PRUNE], 2, LEDGER_WINDOW);
-	return run_once(l, PRUNE);
+	if (prune(l, topic, "", e) < 0)
+		return -1;
+	return field ? prune(l, topic, field, e) : 0;
 }
 
-int ledger_record(struct ledger *l, const char *topic,
-	const struct ledger_mark *marks, size_t n, struct err *e)
+int ledger_record(struct ledger *l, const char *topic, const char *field,
+	const struct ledger_mark *marks, size_t n, bool sync, struct err *e)
 {
-	size_t i;
-
 	if (n == 0)
 		return 0;
+	if (sync != l->syncing && sqlite3_exec(l->db,
+					  sync ? "PRAGMA synchronous = FULL"
+					       : "PRAGMA synchronous = NORMAL",
+					  NULL, NULL, NULL) != SQLITE_OK)
+		return failed(l, "writing", e);
+	l->syncing = sync;
 	if (run_once(l, BEGIN) < 0)
 		return failed(l, "writing", e);
-	for (i = 0; i < n; i++)
-		if (mark(l, topic, &marks[i]) < 0)
-			goto fail;
-	l->since_prune += (unsigned)n;
-	if (prune(l, topic) < 0 || run_once(l, COMMIT) < 0)
-		goto fail;
-	return 0;
-fail:
-	failed(l, "writing", e);
+	if (add_marks(l, topic, field, marks, n) < 0)
+		failed(l, "writing", e);
+	else if (prune_all(l, topic, field, n, e) == 0) {
+		if (run_once(l, COMMIT) == 0)
+			return 0;
+		failed(l, "writing", e);
+	}
 	run_once(l, ROLLBACK);
 	return -1;
 }

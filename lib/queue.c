@@ -15,7 +15,7 @@ enum {
 	SAVE_AFTER_MS = 1000,
 	/* What is settled beyond the saved position must stay within the
 	 * ledger's window, or a kill would bring it back. */
-	SAVE_AFTER_EVENTS = LEDGER_WINDOW / 4,
+	SAVE_AFTER_EVENTS = LEDGER_WINDOW / 2,
 	RETRY_BASE_MS = 1000, /* 1 s, 4 s, 16 s … between attempts */
 	RETRY_CAP_MS = 3600000,
 };
@@ -25,7 +25,6 @@ static void item_free(struct item *it)
 	free(it->id);
 	free(it->type);
 	free(it->position);
-	free(it->key);
 	free(it->line);
 	free(it);
 }
@@ -48,6 +47,7 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->saved = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->reached = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
+	q->ids_seen = q->values_done = (struct window)WINDOW(LEDGER_WINDOW);
 	if (rules->ledger)
 		r = waterline_lock(
 			rules->home, topic, rules->lock_wait_ms, &q->lock, e);
@@ -80,6 +80,8 @@ void queue_close(struct queue *q)
 		q->head = it->next;
 		item_free(it);
 	}
+	window_release(&q->ids_seen);
+	window_release(&q->values_done);
 	lock_release(&q->lock);
 	buf_release(&q->saved);
 	buf_release(&q->reached);
@@ -159,16 +161,6 @@ static void tell_gap(const struct queue *q, const char *position)
 		q->topic, from + 1, to - 1);
 }
 
-static bool is_queued(const struct queue *q, const char *id)
-{
-	const struct item *it;
-
-	for (it = q->head; it; it = it->next)
-		if (strcmp(it->id, id) == 0)
-			return true;
-	return false;
-}
-
 static void append(struct queue *q, struct item *it)
 {
 	it->queue = q;
@@ -177,22 +169,38 @@ static void append(struct queue *q, struct item *it)
 	else
 		q->head = it;
 	q->tail = it;
+	if (q->first == NULL)
+		q->first = it;
 	q->n++;
 	q->bytes += it->len;
 }
 
-/* The value of the --key field, as it stands there: equal bytes are one
- * conversation, and so are all events without it. */
-static char *key_of(const struct queue *q, const struct event *ev)
+/* A field of the payload as it stands there: equal bytes are the same. Without
+ * a payload, or the field in it, there is none. */
+static struct slice field_of(const struct event *ev, const char *field)
+{
+	struct slice v = { NULL, 0 };
+
+	if (ev->payload.p)
+		slice_member(ev->payload, field, &v);
+	return slice_kind(v) == 'n' ? (struct slice){ NULL, 0 } : v;
+}
+
+/* Events without the key are one conversation, too; those without the value to
+ * be done once have nothing in common. */
+static void link_up(struct queue *q, struct item *it, const struct event *ev)
 {
 	struct slice v;
 
-	if (q->rules->key == NULL)
-		return NULL;
-	if (ev->payload.p == NULL ||
-		!slice_member(ev->payload, q->rules->key, &v))
-		return xstrdup("");
-	return xstrndup(v.p, v.len);
+	if (q->rules->key) {
+		v = field_of(ev, q->rules->key);
+		window_sum(v.p ? v.p : "", v.len, &it->same_key.sum);
+		chain_add(&q->keys, &it->same_key);
+	}
+	if (q->rules->dedup && (v = field_of(ev, q->rules->dedup)).p) {
+		window_sum(v.p, v.len, &it->same_value.sum);
+		chain_add(&q->values, &it->same_value);
+	}
 }
 
 static bool is_own(const struct queue *q, const struct event *ev)
@@ -222,124 +230,151 @@ static const char *defect(const struct event *ev, const char *id)
 {
 	if (id == NULL)
 		return "has no event_id";
+	if (strpbrk(id, "\n\r"))
+		return "has an event_id of several lines";
 	if (slice_utf8(ev->raw.p, ev->raw.len) != ev->raw.len)
 		return "is not valid UTF-8";
 	return NULL;
 }
 
-/* Adds what is to be delivered, or at least its position. */
-static int add(struct queue *q, const struct event *ev, struct err *e)
+/* Fills what is to be delivered. */
+static int prepare(
+	struct queue *q, struct item *it, const struct event *ev, struct err *e)
 {
-	struct item *it = xcalloc(1, sizeof *it);
 	struct buf line = BUF_INIT(QUEUE_BYTES * 2UL);
-	const char *why;
-	int seen = 0;
 
-	it->position = position_of(q, ev);
-	it->id = text_of(ev->id, EVENT_ID_MAX * 8);
-	why = defect(ev, it->id);
-	if (why) {
-		it->state = ITEM_SETTLED;
-		it->recorded = true;
-		if (bury(q, ev, it->id, why, e) < 0)
-			goto fail;
-		if (it->id == NULL)
-			it->id = xstrdup("");
-	} else if (q->rules->ledger) {
-		seen = ledger_seen(q->rules->ledger, q->topic, it->id, e);
-		if (seen < 0)
-			goto fail;
+	if (q->tried) {
 		it->attempts =
 			ledger_attempts(q->rules->ledger, q->topic, it->id, e);
 		if (it->attempts < 0)
-			goto fail;
+			return -1;
 	}
-	if (seen || is_own(q, ev)) {
-		it->state = ITEM_SETTLED;
-		it->recorded = true;
-	}
-	if (it->state == ITEM_WAITING) {
-		event_line(ev, q->topic, &line);
-		it->len = line.len;
-		it->line = buf_detach(&line);
-		it->type = text_of(ev->type, 4096);
-		if (it->type == NULL)
-			it->type = xstrdup("");
-		it->key = key_of(q, ev);
-	}
-	append(q, it);
+	event_line(ev, q->topic, &line);
+	it->len = line.len;
+	it->line = buf_detach(&line);
+	it->type = text_of(ev->type, 4096);
+	if (it->type == NULL)
+		it->type = xstrdup("");
+	link_up(q, it, ev);
 	return 0;
-fail:
-	item_free(it);
-	return -1;
 }
 
-/* 1: added. 0: it stood there already. */
-static int add_new(struct queue *q, const struct event *ev, struct err *e)
+/* Adds what is to be delivered, or at least its position. `old`: it was seen
+ * before. */
+static int add(struct queue *q, struct item *it, const struct event *ev,
+	bool old, struct err *e)
 {
-	char *position = position_of(q, ev);
-	char *id = text_of(ev->id, EVENT_ID_MAX * 8);
-	bool old = (id && is_queued(q, id)) ||
-		   (position && q->rules->dialect->numeric &&
-			   !is_ahead(q, position));
-	bool ahead = position && is_ahead(q, position);
+	const char *why = old ? NULL : defect(ev, it->id);
 	int r = 0;
 
-	if (!old) {
-		if (position)
-			tell_gap(q, position);
-		/* Without a way on, the same page would come again. */
-		r = add(q, ev, e) < 0 ? -1 : ahead;
+	if (why)
+		r = bury(q, ev, it->id, why, e);
+	if (why || old || is_own(q, ev)) {
+		it->state = ITEM_SETTLED;
+		it->recorded = true;
+	} else {
+		r = prepare(q, it, ev, e);
 	}
-	if (ahead)
-		move_to(&q->read_to, position);
-	free(position);
-	free(id);
+	if (r == 0) {
+		if (it->id)
+			window_add(&q->ids_seen, &it->sum);
+		append(q, it);
+	}
 	return r;
+}
+
+static int add_new(struct queue *q, const struct event *ev, struct err *e)
+{
+	struct item *it = xcalloc(1, sizeof *it);
+	bool old = false, ahead, behind;
+	int r = 0;
+
+	it->position = position_of(q, ev);
+	it->id = text_of(ev->id, EVENT_ID_MAX * 8);
+	if (it->id) {
+		window_sum(it->id, strlen(it->id), &it->sum);
+		old = window_has(&q->ids_seen, &it->sum);
+	}
+	ahead = it->position && is_ahead(q, it->position);
+	behind = it->position && q->rules->dialect->numeric && !ahead;
+	if (ahead) {
+		tell_gap(q, it->position);
+		move_to(&q->read_to, it->position);
+	}
+	/* One that was seen is needed for its position only. */
+	if (!behind && (ahead || !old))
+		r = add(q, it, ev, old, e);
+	else
+		r = 1;
+	if (r)
+		item_free(it);
+	return r < 0 ? -1 : 0;
+}
+
+/* What the ledger knows of this topic. */
+static int load(struct queue *q, struct err *e)
+{
+	struct ledger *l = q->rules->ledger;
+	int tried;
+
+	if (q->loaded || l == NULL)
+		return 0;
+	tried = ledger_tried(l, q->topic, e);
+	if (tried < 0 || ledger_load(l, q->topic, NULL, &q->ids_seen, e) < 0 ||
+		(q->rules->dedup && ledger_load(l, q->topic, q->rules->dedup,
+					    &q->values_done, e) < 0))
+		return -1;
+	q->tried = tried > 0;
+	q->loaded = true;
+	return 0;
 }
 
 int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 {
-	int news = 0, r = 0;
+	char *from = xstrdup(buf_text(&q->read_to));
+	int r = page->n ? load(q, e) : 0;
 	size_t i;
 
-	if (q->rules->ledger && ledger_look_begin(q->rules->ledger, e) < 0)
-		return -1;
-	for (i = 0; i < page->n && r >= 0; i++) {
+	for (i = 0; i < page->n && r == 0; i++)
 		r = add_new(q, &page->events[i], e);
-		news |= r > 0;
-	}
-	if (q->rules->ledger)
-		ledger_look_end(q->rules->ledger);
-	return r < 0 ? -1 : news;
+	/* Without a way on, the same page would come again. */
+	if (r == 0)
+		r = strcmp(from, buf_text(&q->read_to)) != 0;
+	free(from);
+	return r;
 }
 
 /* --- running --- */
 
-/* The first of an item's conversation that is not settled: only that one may
- * run. */
-static const struct item *first_of_key(
-	const struct queue *q, const struct item *it)
+/* Of one conversation, and of those with one value, only the first may run. */
+static bool is_first(const struct item *it)
 {
-	const struct item *p;
+	return chain_is_first(&it->same_key) && chain_is_first(&it->same_value);
+}
 
-	if (it->key == NULL)
-		return it;
-	for (p = q->head; p != it; p = p->next)
-		if (p->state != ITEM_SETTLED && p->key &&
-			strcmp(p->key, it->key) == 0)
-			return p;
-	return it;
+/* Was the same value done before? */
+static bool is_repeated(const struct queue *q, const struct item *it)
+{
+	return it->same_value.linked &&
+	       window_has(&q->values_done, &it->same_value.sum);
 }
 
 struct item *queue_next(struct queue *q, int64_t now, bool begun)
 {
 	struct item *it;
 
-	for (it = q->head; it; it = it->next)
-		if (it->state == ITEM_WAITING && it->due_ms <= now &&
-			(it->counted || !begun) && first_of_key(q, it) == it)
+	while (q->first && q->first->state != ITEM_WAITING)
+		q->first = q->first->next;
+	for (it = q->first; it; it = it->next) {
+		if (it->state != ITEM_WAITING || it->due_ms > now ||
+			(begun && !it->counted) || !is_first(it))
+			continue;
+		if (!is_repeated(q, it))
 			return it;
+		say_detail(1, "%s of %s: one with the same %s was done before",
+			it->id, q->topic, q->rules->dedup);
+		queue_settle(it, false);
+	}
 	return NULL;
 }
 
@@ -363,17 +398,22 @@ bool queue_is_active(const struct queue *q, bool begun)
 		if (begun && !it->counted)
 			continue;
 		if (it->state == ITEM_RUNNING ||
-			(it->state == ITEM_WAITING &&
-				first_of_key(q, it)->state != ITEM_DEFERRED))
+			(it->state == ITEM_WAITING && is_first(it)))
 			return true;
 	}
 	return false;
 }
 
-void queue_settle(struct item *it)
+void queue_settle(struct item *it, bool done)
 {
 	struct queue *q = it->queue;
 
+	if (done && it->same_value.linked) {
+		it->value_new = true;
+		window_add(&q->values_done, &it->same_value.sum);
+	}
+	chain_remove(&q->keys, &it->same_key);
+	chain_remove(&q->values, &it->same_value);
 	it->state = ITEM_SETTLED;
 	q->bytes -= it->len;
 	it->len = 0;
@@ -386,7 +426,8 @@ void queue_settle(struct item *it)
 int queue_failed(struct item *it, struct err *e)
 {
 	struct queue *q = it->queue;
-	struct ledger_mark mark = { it->id, LEDGER_FAILED };
+	struct ledger_mark mark = { .outcome = LEDGER_FAILED,
+		.event_id = it->id };
 	int64_t wait = RETRY_BASE_MS;
 	int i;
 
@@ -395,7 +436,10 @@ int queue_failed(struct item *it, struct err *e)
 	it->attempts++;
 	it->due_ms = backoff_clock_ms() + wait;
 	it->state = ITEM_WAITING;
-	return ledger_record(q->rules->ledger, q->topic, &mark, 1, e);
+	q->first = q->head;
+	q->tried = true;
+	return ledger_record(
+		q->rules->ledger, q->topic, NULL, &mark, 1, true, e);
 }
 
 void queue_defer(struct item *it, long ms)
@@ -411,11 +455,13 @@ void queue_wake(struct queue *q)
 	for (it = q->head; it; it = it->next)
 		if (it->state == ITEM_DEFERRED)
 			it->state = ITEM_WAITING;
+	q->first = q->head;
 }
 
 /* --- recording --- */
 
-static int record(struct queue *q, struct err *e)
+/* `sync`: it outlasts the loss of power as well. */
+static int record(struct queue *q, bool sync, struct err *e)
 {
 	struct ledger_mark *marks = xcalloc(q->unrecorded, sizeof *marks);
 	struct item *it;
@@ -424,10 +470,17 @@ static int record(struct queue *q, struct err *e)
 
 	for (it = q->head; it && n < q->unrecorded; it = it->next)
 		if (it->state == ITEM_SETTLED && !it->recorded)
-			marks[n++] =
-				(struct ledger_mark){ it->id, LEDGER_DONE };
+			marks[n++] = (struct ledger_mark){
+				.outcome = LEDGER_DONE,
+				.event_id = it->id,
+				.id = it->sum,
+				.value = it->value_new ? &it->same_value.sum
+						       : NULL,
+				.tried = it->attempts > 0,
+			};
 	if (q->rules->ledger)
-		r = ledger_record(q->rules->ledger, q->topic, marks, n, e);
+		r = ledger_record(q->rules->ledger, q->topic, q->rules->dedup,
+			marks, n, sync, e);
 	for (it = q->head; it && r == 0; it = it->next)
 		it->recorded |= it->state == ITEM_SETTLED;
 	if (r == 0)
@@ -452,6 +505,8 @@ static char *pop(struct queue *q)
 		q->head = it->next;
 		if (q->head == NULL)
 			q->tail = NULL;
+		if (q->first == it)
+			q->first = q->head;
 		q->n--;
 		q->popped++;
 		item_free(it);
@@ -465,15 +520,28 @@ bool queue_is_unsaved(const struct queue *q)
 	       strcmp(buf_text(&q->reached), buf_text(&q->saved)) != 0;
 }
 
+/* Where there are many topics, one that rests gives its windows back. */
+static void rest(struct queue *q)
+{
+	if (!q->rules->many || q->head || q->unrecorded)
+		return;
+	window_release(&q->ids_seen);
+	window_release(&q->values_done);
+	q->loaded = false;
+}
+
 int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 {
 	int64_t clock = backoff_clock_ms();
+	bool in_time = clock - q->unrecorded_ms >= RECORD_AFTER_MS;
 	char *position;
 
+	/* A full page of lines that were taken is written at once, but to sync
+	 * each would be most of the time there is. */
 	if (q->unrecorded &&
-		(when != QUEUE_WHEN_DUE || q->unrecorded >= RECORD_MAX ||
-			clock - q->unrecorded_ms >= RECORD_AFTER_MS) &&
-		record(q, e) < 0)
+		(when != QUEUE_WHEN_DUE || in_time ||
+			q->unrecorded >= RECORD_MAX) &&
+		record(q, when != QUEUE_WHEN_DUE || in_time, e) < 0)
 		return -1;
 	/* Only what is recorded may be forgotten here. */
 	if (q->unrecorded == 0) {
@@ -481,6 +549,7 @@ int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 		if (position)
 			move_to(&q->reached, position);
 		free(position);
+		rest(q);
 	}
 	if (!queue_is_unsaved(q) || q->unrecorded ||
 		(when != QUEUE_ALL_NOW && (q->head || q->dirty) &&

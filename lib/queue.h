@@ -16,9 +16,11 @@
 #include "api.h"
 #include "backoff.h"
 #include "buf.h"
+#include "chain.h"
 #include "err.h"
 #include "ledger.h"
 #include "statefile.h"
+#include "window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,13 +38,15 @@ struct item {
 	struct item *next;
 	struct queue *queue;
 	char *id, *type, *position; /* position may be NULL */
-	char *key;		    /* NULL: of no conversation */
 	char *line;		    /* with its newline; freed once settled */
 	size_t len;
-	int attempts;	/* failed ones so far */
-	int64_t due_ms; /* not before that */
+	struct window_sum sum;			/* of the id */
+	struct chain_link same_key, same_value; /* of the fields in the rules */
+	int attempts;				/* failed ones so far */
+	int64_t due_ms;				/* not before that */
 	enum item_state state;
-	bool recorded; /* needs no mark in the ledger */
+	bool recorded;	/* needs no mark in the ledger */
+	bool value_new; /* done, and the ledger does not know its value */
 	/* For whoever delivers it. */
 	struct item *next_given;
 	uint64_t end; /* of its line, in bytes of output */
@@ -54,10 +58,12 @@ struct queue_rules {
 	const struct statedir *home;
 	struct ledger *ledger; /* NULL: nothing is remembered (peek) */
 	const struct dialect *dialect;
-	const char *key;      /* payload field, or NULL */
+	const char *key;      /* payload field of a conversation, or NULL */
+	const char *dedup;    /* payload field done once a value, or NULL */
 	const char *not_by;   /* leave out events of this script, or NULL */
 	bool gaps_are_normal; /* a filter is set: jumps mean nothing */
 	long lock_wait_ms;
+	bool many; /* topics: those that rest give memory back */
 };
 
 struct queue {
@@ -69,9 +75,15 @@ struct queue {
 	struct buf read_to; /* where the next page starts */
 	bool known;	    /* it has a position at all */
 	struct item *head, *tail;
+	struct item *first; /* nothing before it waits */
 	size_t n, bytes;
+	struct chain_set keys, values;
+	struct window ids_seen;	   /* read, or known from the ledger */
+	struct window values_done; /* of the dedup field */
+	bool loaded;		   /* what the ledger knows is in them */
+	bool tried;		   /* it knows failed attempts */
 	size_t unrecorded;
-	size_t popped; /* settled and counted since the last save */
+	size_t popped; /* settled and off the front since the last save */
 	int64_t unrecorded_ms, saved_ms;
 	/* For the user: is there more to read, and not before when. */
 	bool started;		     /* it has a position to read from */
@@ -108,7 +120,7 @@ int64_t queue_due(const struct queue *q, int64_t now);
 bool queue_is_active(const struct queue *q, bool begun);
 
 /* Done, or given up: it counts. */
-void queue_settle(struct item *it);
+void queue_settle(struct item *it, bool done);
 
 /* One more failed attempt, on disk; back to waiting, with backoff. */
 int queue_failed(struct item *it, struct err *e);
