@@ -253,18 +253,20 @@ outcome() {
 	code=0
 	wait "$pid" || code=$?
 	[ "$code" = 75 ]
-	[ $((($(date +%s%N) - start) / 1000000)) -lt 1000 ]
+	# Ten seconds on a machine that is as slow or busy as this.
+	[ $((($(date +%s%N) - start) / 1000000)) -lt 10000 ]
 	[ "$(jq -r .outcome "$BATS_TEST_TMPDIR/out")" = transient-failure ]
 	files BOOTSTRAP.md
 }
 
 @test "SIGTERM while the answer is on its way does not lose the secret" {
-	plan "POST /auth/activate delay=300 body='$GRANTED'"
+	plan "POST /auth/activate until=$HOME/go body='$GRANTED'"
 	home "$CODE"
 	background "$BATS_TEST_TMPDIR/out" agentrux-activate --json
 	pid=$LAST_PID
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
 	kill -TERM "$pid"
+	: >"$HOME/go"
 	wait "$pid"
 	[ "$(jq -r .outcome "$BATS_TEST_TMPDIR/out")" = ok ]
 	files credentials.json
@@ -273,13 +275,15 @@ outcome() {
 @test "a newer BOOTSTRAP.md that was written meanwhile wins" {
 	newer=ac_a_newer_code_that_came_in_between
 	for rule in "status=500" "status=404" "body='$GRANTED'"; do
-		plan "POST /auth/activate delay=100 $rule"
+		plan "POST /auth/activate until=$HOME/go $rule"
 		home "$CODE"
 		background "$BATS_TEST_TMPDIR/out" agentrux-activate --json
 		pid=$LAST_PID
 		wait_for 5 test -s "$FAULTS_LOG/0001.req"
 		echo "$newer" >"$H/BOOTSTRAP.md"
+		: >"$HOME/go"
 		wait "$pid" || true
+		rm "$HOME/go"
 		[ "$(cat "$H/BOOTSTRAP.md")" = "$newer" ]
 		[ ! -e "$H/BOOTSTRAP.md.inflight" ]
 		kill "$FAULTS_PID"
@@ -340,12 +344,12 @@ outcome() {
 		name=$(jq -r '.failed_file' <<<"$output")
 		[ "$(cat "$name")" = "$CODE$turn" ]
 		[ -s "$name.json" ]
-		# Five hours ahead of the UTC in the sidecar, give or take a tick.
+		# Five hours ahead of the UTC in the sidecar, give or take.
 		stamp=${name##*failed-}
 		local_s=$(TZ=UTC date -d "${stamp:0:8} ${stamp:9:2}:${stamp:11:2}:${stamp:13:2}" +%s)
 		utc_s=$(date -d "$(jq -r .failed_at "$name.json")" +%s)
-		[ $((local_s - utc_s - 18000)) -ge -2 ]
-		[ $((local_s - utc_s - 18000)) -le 2 ]
+		[ $((local_s - utc_s - 18000)) -ge -60 ]
+		[ $((local_s - utc_s - 18000)) -le 60 ]
 	done
 	[ "$(find "$H" -name '*failed-*[0-9]' | wc -l)" = 4 ]
 }

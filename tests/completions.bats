@@ -177,14 +177,14 @@ zsh_offers() {
 		}'
 		zpty -w z 'give-up() { zle -I; print >>$HOME/done; BUFFER= }'
 		zpty -w z 'zle -N give-up; bindkey "^X" give-up; print ready >$HOME/ready'
-		repeat 200; do [[ -e $HOME/ready ]] && break; sleep 0.05; done
+		repeat 2000; do [[ -e $HOME/ready ]] && break; sleep 0.05; done
 		zpty -n -w z "$2"$'\t\x18'
-		repeat 100; do [[ -e $HOME/done ]] && break; sleep 0.05; done
+		repeat 1000; do [[ -e $HOME/done ]] && break; sleep 0.05; done
 		zpty -d z
 	END
 	rm -f "$HOME/hits" "$HOME/ready" "$HOME/done"
 	touch "$HOME/hits"
-	TERM=xterm timeout 20 zsh -f "$HOME/ask.zsh" "$ROOT/completions" "$1" \
+	TERM=xterm timeout 200 zsh -f "$HOME/ask.zsh" "$ROOT/completions" "$1" \
 		</dev/null >"$HOME/zsh.out" 2>&1
 	cat "$HOME/zsh.out"
 	[ -e "$HOME/done" ]

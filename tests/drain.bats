@@ -274,36 +274,36 @@ handler() {
 		echo "\$n" >>"$HOME/seen"
 		[ "\$n" = 1 ] || exit 0
 		trap '' TERM
-		setsid sleep 987 &
-		sleep 987
+		setsid sleep $NAP &
+		sleep $NAP
 	EOF
 	chmod +x "$HOME/handler"
-	agentrux-drain --from oldest --attempts 1 --timeout 1 "$T" -- \
+	agentrux-drain --from oldest --attempts 1 --timeout 3 "$T" -- \
 		"$HOME/handler" </dev/null
 	[ "$(paste -sd' ' "$HOME/seen")" = "1 2" ]
 	[ "$(jq -r .status "$HOME/.agentrux/dead/$T"/*.json)" = timeout ]
-	run pgrep -f "sleep 987"
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 }
 
 @test "what a handler leaves running is ended when it has ended" {
 	prepare 1
-	handler 'setsid sleep 986 & exit 0'
+	handler 'setsid sleep $NAP & exit 0'
 	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
-	run pgrep -f "sleep 986"
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 }
 
 @test "told to end, drain ends its handlers, counts no attempt, and loses nothing" {
 	prepare 1
-	handler '[ -e "$HOME/mended" ] || exec sleep 985'
+	handler '[ -e "$HOME/mended" ] || exec sleep $NAP'
 	agentrux-drain --from oldest --attempts 1 "$T" -- "$HOME/handler" </dev/null 3>&- &
 	local pid=$!
 	PIDS+=("$pid")
-	wait_for 5 pgrep -f "sleep 985"
+	wait_for 5 pgrep -f "sleep $NAP"
 	kill -TERM "$pid"
 	wait "$pid"
-	run pgrep -f "sleep 985"
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 	[ ! -e "$HOME/.agentrux/dead" ]
 	touch "$HOME/mended"
@@ -313,16 +313,16 @@ handler() {
 
 @test "kill -9 of drain ends its handlers, and the event is run again" {
 	prepare 1
-	handler '[ -e "$HOME/mended" ] || exec sleep 984'
+	handler '[ -e "$HOME/mended" ] || exec sleep $NAP'
 	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null 3>&- &
 	local pid=$!
 	PIDS+=("$pid")
-	wait_for 5 pgrep -f "sleep 984"
+	wait_for 5 pgrep -f "sleep $NAP"
 	kill -KILL "$pid"
 	wait "$pid" || true
 	touch "$HOME/mended"
-	agentrux-drain --lock-wait 10 "$T" -- "$HOME/handler" </dev/null
-	run pgrep -f "sleep 984"
+	agentrux-drain --lock-wait 100 "$T" -- "$HOME/handler" </dev/null
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 	[ "$(paste -sd' ' "$HOME/seen")" = "1 1" ]
 }
@@ -345,8 +345,14 @@ handler() {
 	cat >"$HOME/handler" <<-EOF
 		#!/bin/sh
 		touch "$HOME/now.\$AGENTRUX_EVENT_ID"
+		# The first four wait for each other.
+		until [ -e "$HOME/full" ]; do
+			[ "\$(ls "$HOME" | grep -c '^now')" -lt 4 ] ||
+				touch "$HOME/full"
+			sleep 0.1
+		done
 		ls "$HOME" | grep -c '^now' >>"$HOME/counts"
-		sleep 0.2
+		sleep 0.1
 		rm "$HOME/now.\$AGENTRUX_EVENT_ID"
 	EOF
 	chmod +x "$HOME/handler"
@@ -382,6 +388,12 @@ handler() {
 		event=\$(cat)
 		who=\$(echo "\$event" | jq -r .payload.who)
 		mkdir "$HOME/busy.\$who" || exit 65
+		# The first three wait for each other.
+		until [ -e "$HOME/full" ]; do
+			[ "\$(ls "$HOME" | grep -c '^busy')" -lt 3 ] ||
+				touch "$HOME/full"
+			sleep 0.1
+		done
 		ls "$HOME" | grep -c '^busy' >>"$HOME/counts"
 		sleep 0.1
 		echo "\$event" | jq -r .payload.n >>"$HOME/seen.\$who"
@@ -398,14 +410,15 @@ handler() {
 
 @test "one drain per topic: a second ends with 75, or 0 with --skip-busy, or waits" {
 	prepare 1
-	handler '[ -e "$HOME/mended" ] || { sleep 2; touch "$HOME/mended"; }'
+	handler 'until [ -e "$HOME/mended" ]; do sleep 0.1; done'
 	agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null 3>&- &
 	PIDS+=("$!")
 	wait_for 5 test -s "$HOME/seen"
 	run -75 agentrux-drain "$T" </dev/null
 	[[ "$output" == *"another drain"* ]]
 	run -0 agentrux-drain --skip-busy "$T" </dev/null
-	run -0 agentrux-drain --lock-wait 10 "$T" </dev/null
+	touch "$HOME/mended"
+	run -0 agentrux-drain --lock-wait 100 "$T" </dev/null
 	[ "$(position)" = 1 ]
 }
 
@@ -489,7 +502,7 @@ handler() {
 		#!/bin/sh
 		[ "$AGENTRUX_POSITION" != 1 ] || exit 75
 	EOF
-	run -75 timeout 60 agentrux-drain --from oldest -j 8 "$T" -- "$HOME/handler" </dev/null
+	run -75 timeout 200 agentrux-drain --from oldest -j 8 "$T" -- "$HOME/handler" </dev/null
 	[ "$(position)" = 0 ]
 }
 
@@ -513,10 +526,10 @@ not_running() {
 	cat >"$HOME/handler" <<-'EOF'
 		#!/bin/sh
 		head -c 300000 /dev/zero | tr '\0' x >&2
-		exec sleep 60
+		exec sleep 600
 	EOF
 	chmod +x "$HOME/handler"
-	timeout -k 1 30 agentrux-drain --from oldest --timeout 1 --attempts 1 "$T" -- \
+	timeout -k 1 200 agentrux-drain --from oldest --timeout 1 --attempts 1 "$T" -- \
 		"$HOME/handler" </dev/null 2>"$HOME/stuck" 7>&-
 	exec 7>&-
 	[ "$(jq -r .status "$HOME/.agentrux/dead/$T"/*.json)" = timeout ]
@@ -524,7 +537,7 @@ not_running() {
 
 @test "told to end while handlers are being started, it ends" {
 	prepare 64
-	handler 'exec sleep 983'
+	handler 'exec sleep $NAP'
 	for _ in 1 2 3 4 5; do
 		agentrux-drain --from oldest -j 32 "$T" -- "$HOME/handler" </dev/null 3>&- &
 		PIDS+=("$!")
@@ -532,19 +545,19 @@ not_running() {
 		kill -TERM "$!"
 		wait_for 8 not_running "$!"
 	done
-	run pgrep -f "sleep 983"
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 }
 
 @test "a keeper that is killed takes its handler along" {
 	prepare 1
-	handler 'exec sleep 982'
+	handler 'exec sleep $NAP'
 	agentrux-drain --from oldest --attempts 1 "$T" -- "$HOME/handler" </dev/null 3>&- &
 	PIDS+=("$!")
-	wait_for 5 pgrep -f "sleep 982"
+	wait_for 5 pgrep -f "sleep $NAP"
 	kill -KILL "$(pgrep -P "$!")"
 	wait "${PIDS[-1]}"
-	run pgrep -f "sleep 982"
+	run pgrep -f "sleep $NAP"
 	[ "$status" -ne 0 ]
 }
 

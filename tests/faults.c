@@ -36,6 +36,7 @@
  *   file=PATH         the body, as it is in a file of up to 64 MiB, read anew
  *                     for each request
  *   delay=MS          before anything is sent
+ *   until=FILE        nothing is sent before that file is there
  *   no-read           the request's body is left unread (and unlogged)
  *
  * and for misbehaviour, which may be combined:
@@ -96,7 +97,7 @@ struct rule {
 	const char *method, *glob;
 	char *headers[RULE_HEADERS_MAX];
 	size_t n_headers;
-	char *body, *file;
+	char *body, *file, *until;
 	long status, delay, drip, cut, hold_ms; /* drip, cut, hold_ms: -1 not */
 	bool close, reset, hang, headers_only, chunked, hold, no_read;
 	bool used;
@@ -225,6 +226,10 @@ static int plan_key(struct rule *r, const char *key, char *value)
 	}
 	if (strcmp(key, "body") == 0 && !r->body && !r->file) {
 		r->body = with_url(value);
+		return 0;
+	}
+	if (strcmp(key, "until") == 0 && !r->until) {
+		r->until = value;
 		return 0;
 	}
 	if (strcmp(key, "file") == 0 && !r->body && !r->file &&
@@ -745,6 +750,8 @@ static bool answer(
 	bool goes_on = false;
 
 	sleep_ms(r->delay);
+	while (r->until && access(r->until, F_OK) < 0)
+		sleep_ms(10);
 	if (r->hang)
 		wait_closed(c, -1);
 	if (r->hang || r->close)

@@ -22,6 +22,8 @@ setup() {
 	# Tokens live in memory, in a place of this test's own.
 	AGENTRUX_RUNTIME_DIR=$(mktemp -d /dev/shm/agentrux-test.XXXXXX)
 	export AGENTRUX_RUNTIME_DIR
+	# How long to sleep so that pgrep tells this sleep from any other test's.
+	export NAP=600.$$
 	PIDS=()
 	HUB_DB=$BATS_TEST_TMPDIR/hub.db
 }
@@ -35,9 +37,10 @@ teardown() {
 	rm -rf "$AGENTRUX_RUNTIME_DIR"
 }
 
-# wait_for SECONDS COMMAND…: until it succeeds.
+# wait_for SECONDS COMMAND…: until it succeeds. SECONDS is what an idle machine
+# takes at most; a busy or slow one may take ten times as long.
 wait_for() {
-	local end=$((SECONDS + $1 + 1))
+	local end=$((SECONDS + 10 * $1 + 1))
 	shift
 	until "$@"; do
 		if [ "$SECONDS" -ge "$end" ]; then

@@ -79,12 +79,6 @@ code() {
 	[ -z "$output" ]
 }
 
-@test "this tree is linted in less than 45 seconds" {
-	local start=$SECONDS
-	run "$ROOT/tests/lint/run"
-	[ $((SECONDS - start)) -lt 45 ]
-}
-
 @test "a header that does not name its layer" {
 	prepare
 	sed -i '1s/.*/\/* about it. *\//' lib/json.h

@@ -145,7 +145,8 @@ one() {
 
 @test "two conversations overlap, one never does and keeps its order" {
 	prepare
-	agent 'm=$(grep -o "^[ab][0-9]$"); echo "begin $m" >>"$LOG"; sleep 0.4; echo "end $m" >>"$LOG"; echo "$m"' \
+	# The first waits for the other conversation's first.
+	agent 'm=$(grep -o "^[ab][0-9]$"); echo "begin $m" >>"$LOG"; until grep -q "begin b" "$LOG"; do sleep 0.1; done; echo "end $m" >>"$LOG"; echo "$m"' \
 		'{"maxConcurrency": 8}'
 	run_adapter
 	for m in a1 b1 a2 b2 a3; do
@@ -177,7 +178,8 @@ one() {
 
 @test "no more turns at once than maxConcurrency" {
 	prepare
-	agent 'echo + >>"$LOG"; sleep 0.4; echo - >>"$LOG"; echo ok' \
+	# The first waits for another.
+	agent 'echo + >>"$LOG"; until [ "$(grep -c + "$LOG")" -ge 2 ]; do sleep 0.1; done; sleep 0.2; echo - >>"$LOG"; echo ok' \
 		'{"maxConcurrency": 2}'
 	run_adapter
 	for m in 1 2 3 4 5; do
@@ -191,21 +193,21 @@ one() {
 
 @test "an agent that takes too long: timeout, and nothing of it is left" {
 	prepare
-	agent 'trap "" TERM; sleep 77.125 & sleep 77.125' \
+	agent 'trap "" TERM; sleep $NAP & sleep $NAP' \
 		'{"subagentTimeoutMs": 300}'
 	one '{"request_id":"r","message":"x"}'
 	[ "$(jq -r '.status, .message' <<<"$output" | paste -sd'|')" = "timeout|The agent did not finish within 0.300 s." ]
-	! pgrep -f '^sleep 77\.125$' || false
+	! pgrep -f "^sleep $NAP\$" || false
 }
 
 @test "what an agent leaves running does not hold its answer up" {
 	prepare
-	agent 'echo early; (setsid sleep 77.25) &'
+	agent 'echo early; (setsid sleep $NAP) &'
 	local begun=$SECONDS
 	one '{"request_id":"r","message":"x"}'
 	[ "$(jq -r .message <<<"$output")" = early ]
-	[ $((SECONDS - begun)) -lt 30 ]
-	! pgrep -f '^sleep 77\.25$' || false
+	[ $((SECONDS - begun)) -lt 300 ]
+	! pgrep -f "^sleep $NAP\$" || false
 }
 
 @test "an agent that fails: failed, with one line and nothing internal" {
@@ -592,11 +594,11 @@ no_process_of_ours() {
 	post '{"request_id":"r","message":"x"}'
 	run agentrux-openclaw poll
 	[ "$status" -eq 78 ]
-	run timeout 20 agentrux-openclaw run
+	run timeout 200 agentrux-openclaw run
 	[ "$status" -eq 78 ]
 	[[ $output == *"can't start"* ]]
 	chmod -x "$HOME/agent"
-	run timeout 20 agentrux-openclaw run
+	run timeout 200 agentrux-openclaw run
 	[ "$status" -eq 78 ]
 	agent 'echo ok'
 	agentrux-openclaw poll
@@ -680,12 +682,16 @@ readme() {
 	run_adapter
 	readme "Sending commands from outside" >"$HOME/commands"
 	# The answers are not there at once.
-	sed -e "s|^BASE=.*|BASE=$HUB_URL|" -e 's/^token | curl -sH @- .*RESULTS/sleep 2; &/' \
+	sed -e "s|^BASE=.*|BASE=$HUB_URL|" \
+		-e 's/^token | curl -sH @- .*RESULTS/wait_for_answer; &/' \
 		"$HOME/commands" >"$HOME/commands.sh"
 	cd "$HOME"
 	echo "disc 2: worn out" >error.log
+	wait_for_answer() { wait_for 10 is_answered req-001; }
+	export -f wait_for_answer wait_for is_answered answers
+	export RES CLIENT
 	AGENTRUX_HOME=$CLIENT COMMANDS=$CMD RESULTS=$RES run --separate-stderr \
-		sh -eu "$HOME/commands.sh"
+		bash --posix -eu "$HOME/commands.sh"
 	[ "$status" -eq 0 ]
 	[[ $output == *"Check disk usage"* ]]
 	wait_for 10 is_answered req-002

@@ -33,8 +33,8 @@ file() {
 }
 
 tests() {
-	run env PATH="$TREE/bin:$PATH" AGENTRUX_TEST_LIMIT=2 \
-		AGENTRUX_FILE_LIMIT=3 "$TREE/tests/run" "$TREE/build" "$@"
+	run env PATH="$TREE/bin:$PATH" AGENTRUX_TEST_LIMIT="${LIMIT:-60}" \
+		AGENTRUX_FILE_LIMIT="${LIMIT:-60}" "$TREE/tests/run" "$TREE/build" "$@"
 	printf '%s\n' "$output"
 }
 
@@ -121,9 +121,9 @@ counts() {
 
 @test "what does not end is ended, and a failure" {
 	prepare
-	unit a 'echo 1..1; sleep 60'
-	file b 'echo 1..1; echo ok 1 p; sleep 60'
-	tests
+	unit a 'echo 1..1; sleep 600'
+	file b 'echo 1..1; echo ok 1 p; sleep 600'
+	LIMIT=3 tests
 	counts 1 '1 passed, 2 failed'
 	[ "$(grep -c 'did not end within' <<<"$output")" -eq 2 ]
 }

@@ -52,11 +52,12 @@ delivered() {
 	agentrux-drain --once "$T"
 	agentrux-publish "$T" -m x >/dev/null
 	background "$HOME/drain" agentrux-drain --once "$T" -- \
-		sh -c "touch '$HOME/begun'; sleep 2"
+		sh -c "touch '$HOME/begun'; until [ -e '$HOME/go' ]; do sleep 0.1; done"
 	wait_for 5 test -e "$HOME/begun"
 	run -75 agentrux-waterline set "$T" 1
 	[[ $output == *"a drain of this topic is at work"* ]]
-	agentrux-waterline --lock-wait 10 set "$T" 1
+	touch "$HOME/go"
+	agentrux-waterline --lock-wait 100 set "$T" 1
 	[ "$(agentrux-waterline get "$T")" = 1 ]
 }
 
