@@ -64,11 +64,13 @@ static int parse(const struct buf *text, struct cred *c, struct err *why)
 
 static int damaged(const struct statedir *home, const char *why, struct err *e)
 {
-	return err_set(e, EX_CONFIG,
-		"reading %s/%s: it is damaged: %s; restore it from a backup, "
-		"or activate again after: mv '%s/%s' '%s/%s.damaged'",
-		home->path, HOME_CREDENTIALS, why, home->path, HOME_CREDENTIALS,
-		home->path, HOME_CREDENTIALS);
+	char *what = xasprintf("it is damaged: %s; restore it from a backup, "
+			       "or activate again after",
+		why);
+
+	statefile_refuse(home, HOME_CREDENTIALS, what, "mv @ @.damaged", e);
+	free(what);
+	return -1;
 }
 
 int cred_load(const struct statedir *home, struct cred *c, struct err *e)
@@ -360,10 +362,9 @@ int cred_recover(const struct statedir *home, struct cred *c, struct err *e)
 		goto out;
 	}
 	if (parse(&text, c, &why) < 0) {
-		r = err_set(e, EX_CONFIG,
-			"reading %s/%s: it is not whole: %s; look at it, then "
-			"move it away",
-			home->path, HOME_RESERVED, why.text);
+		r = statefile_refuse(home, HOME_RESERVED,
+			"it is not whole; look at it, then move it away with",
+			"mv @ @.damaged", e);
 		goto out;
 	}
 	r = check_present(home, c, e);

@@ -234,3 +234,22 @@ char *xasprintf(const char *fmt, ...)
 	va_end(ap);
 	return or_die(n < 0 ? NULL : s);
 }
+
+char *xquote(const char *text)
+{
+	size_t quotes = 0;
+	const char *p;
+	char *word, *w;
+
+	for (p = text; *p; p++)
+		quotes += *p == '\'';
+	w = word = xcalloc(strlen(text) + 3 * quotes + 3, 1);
+	*w++ = '\'';
+	for (p = text; *p; p++) {
+		if (*p == '\'')
+			w = stpcpy(w, "'\\'");
+		*w++ = *p;
+	}
+	*w = '\'';
+	return word;
+}

@@ -88,4 +88,7 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The text as one word of a shell command that a message gives. */
+char *xquote(const char *text);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,20 @@ struct ledger {
 	bool syncing; /* as the last commit was */
 };
 
+static int damaged(
+	struct ledger *l, const char *doing, const char *why, struct err *e)
+{
+	char *path = xquote(l->path);
+
+	err_set(e, EX_CONFIG,
+		"%s %s: it is damaged (%s); restore it from a backup, or have "
+		"some events near the saved positions handled once more with: "
+		"mv %s %s.damaged; rm -f %s-wal %s-shm",
+		doing, l->path, why, path, path, path, path);
+	free(path);
+	return -1;
+}
+
 static int failed(struct ledger *l, const char *doing, struct err *e)
 {
 	int code = sqlite3_errcode(l->db) & 0xff;
@@ -91,11 +106,7 @@ static int failed(struct ledger *l, const char *doing, struct err *e)
 			l->path);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return err_set(e, EX_CONFIG,
-			"%s %s: it is damaged (%s); move it and its -wal file "
-			"away, and events near the saved positions may be "
-			"handled once more",
-			doing, l->path, why);
+		return damaged(l, doing, why, e);
 	default:
 		return err_set(e, EX_IOERR, "%s %s: %s", doing, l->path, why);
 	}
@@ -105,27 +116,13 @@ static int failed(struct ledger *l, const char *doing, struct err *e)
  * theirs from it. */
 static int prepare(const struct statedir *home, struct err *e)
 {
-	struct stat st;
 	int fd = io_open(
 		home->fd, HOME_LEDGER, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
-	int r = 0;
+	int r;
 
-	if (fd < 0) {
-		if (errno == ELOOP)
-			return err_set(e, EX_CONFIG,
-				"opening %s/%s: it is a symbolic link; put the "
-				"file itself there",
-				home->path, HOME_LEDGER);
-		return err_errno(e, "opening %s/%s", home->path, HOME_LEDGER);
-	}
-	if (fstat(fd, &st) < 0)
-		r = err_errno(e, "looking at %s/%s", home->path, HOME_LEDGER);
-	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-		 (st.st_mode & (S_IRWXG | S_IRWXO)))
-		r = err_set(e, EX_CONFIG,
-			"opening %s/%s: it must be a file of ours that others "
-			"cannot touch; mend it with: chmod 600 '%s/%s'",
-			home->path, HOME_LEDGER, home->path, HOME_LEDGER);
+	if (fd < 0)
+		return statefile_unopened(home, HOME_LEDGER, e);
+	r = statefile_check(home, HOME_LEDGER, fd, SIZE_MAX, e);
 	close(fd);
 	return r;
 }

@@ -282,11 +282,8 @@ static int lock(
 	entry->fd = io_open(o->dir.fd, entry->name, O_RDONLY | O_NONBLOCK, 0);
 	if (entry->fd < 0 && errno == ENOENT)
 		return 0;
-	if (entry->fd < 0 && (errno == ELOOP || errno == EACCES))
-		return err_set(e, EX_CONFIG, "opening %s/%s: %s", o->dir.path,
-			entry->name, strerror(errno));
 	if (entry->fd < 0)
-		return err_errno(e, "opening %s/%s", o->dir.path, entry->name);
+		return statefile_unopened(&o->dir, entry->name, e);
 	/* Whoever held it may have sent and removed it just now. */
 	if (flock(entry->fd, LOCK_EX | LOCK_NB) == 0 &&
 		fstat(entry->fd, &st) == 0 && st.st_nlink > 0)

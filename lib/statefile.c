@@ -13,6 +13,42 @@
 
 enum { OTHERS = S_IRWXG | S_IRWXO, OTHERS_WRITE = S_IWGRP | S_IWOTH };
 
+#define ASIDE "mv @ @.aside"
+#define FIT_AGAIN "; mend it with"
+
+int statefile_refuse(const struct statedir *d, const char *name,
+	const char *what, const char *command, struct err *e)
+{
+	char *path =
+		name ? xasprintf("%s/%s", d->path, name) : xstrdup(d->path);
+	char *word = xquote(path);
+	struct buf text = BUF_INIT(ERR_TEXT_MAX * 4);
+
+	for (; *command; command++)
+		if (*command == '@')
+			buf_str(&text, word);
+		else
+			buf_char(&text, *command);
+	err_set(e, EX_CONFIG, "%s %s: %s: %s", name ? "reading" : "using", path,
+		what, buf_text(&text));
+	buf_release(&text);
+	free(word);
+	free(path);
+	return -1;
+}
+
+/* Nobody but root and its owner can mend that. */
+static int not_ours(const struct statedir *d, const char *name, struct err *e)
+{
+	char *command = xasprintf(
+		"%schown %u @", geteuid() ? "sudo " : "", (unsigned)geteuid());
+
+	statefile_refuse(
+		d, name, "it belongs to another user" FIT_AGAIN, command, e);
+	free(command);
+	return -1;
+}
+
 static int check_dir(const struct statedir *d, struct err *e)
 {
 	struct stat st;
@@ -20,16 +56,32 @@ static int check_dir(const struct statedir *d, struct err *e)
 	if (fstat(d->fd, &st) < 0)
 		return err_errno(e, "looking at %s", d->path);
 	if (st.st_uid != geteuid())
-		return err_set(e, EX_CONFIG,
-			"using %s: it belongs to another user; choose another "
-			"with --home, or: chown %u '%s'",
-			d->path, (unsigned)geteuid(), d->path);
+		return not_ours(d, NULL, e);
 	if (st.st_mode & OTHERS_WRITE)
-		return err_set(e, EX_CONFIG,
-			"using %s: others may write there; mend it with: "
-			"chmod 700 '%s'",
-			d->path, d->path);
+		return statefile_refuse(d, NULL,
+			"others may write there" FIT_AGAIN, "chmod 700 @", e);
 	return 0;
+}
+
+/* Why could the directory not be opened, as errno says? */
+static int unopened_dir(
+	const struct statedir *d, int at, const char *name, struct err *e)
+{
+	struct stat st;
+
+	if (errno == ENOTDIR || errno == ELOOP)
+		return statefile_refuse(
+			d, NULL, "it is not a folder" FIT_AGAIN, ASIDE, e);
+	if (errno == EACCES && fstatat(at, name, &st, 0) == 0)
+		return st.st_uid == geteuid()
+			       ? statefile_refuse(d, NULL,
+					 "it is closed to you" FIT_AGAIN,
+					 "chmod 700 @", e)
+			       : not_ours(d, NULL, e);
+	if (errno == EACCES)
+		return err_set(e, EX_CONFIG, "opening the folder %s: %s",
+			d->path, strerror(errno));
+	return err_errno(e, "opening the folder %s", d->path);
 }
 
 /* Opens `name` at `at`; `path` is what people know it as, and is taken. */
@@ -50,15 +102,9 @@ static int open_at(struct statedir *d, int at, const char *name, char *path,
 		}
 		d->fd = openat(at, name, flags | O_CLOEXEC);
 	}
-	if (d->fd < 0) {
-		if (errno == ENOTDIR || errno == EACCES || errno == ELOOP)
-			err_set(e, EX_CONFIG, "opening the folder %s: %s", path,
-				strerror(errno));
-		else
-			err_errno(e, "opening the folder %s", path);
-		goto fail;
-	}
-	if (check_dir(d, e) == 0)
+	if (d->fd < 0)
+		unopened_dir(d, at, name, e);
+	else if (check_dir(d, e) == 0)
 		return 1;
 fail:
 	statedir_close(d);
@@ -87,12 +133,21 @@ void statedir_close(struct statedir *d)
 	d->path = NULL;
 }
 
+/* Where a file of ours belongs. */
+static int in_the_way(const struct statedir *d, const char *name, struct err *e)
+{
+	return statefile_refuse(d, name,
+		"it is not a regular file and in the way" FIT_AGAIN, ASIDE, e);
+}
+
 int lock_take(struct lock *l, const struct statedir *d, const char *name,
 	long wait_ms, struct err *e)
 {
 	long waited = 0, nap = 1;
 
 	l->fd = io_open(d->fd, name, O_RDWR | O_CREAT, 0600);
+	if (l->fd < 0 && (errno == ELOOP || errno == EISDIR))
+		return in_the_way(d, name, e);
 	if (l->fd < 0)
 		return err_errno(e, "opening the lock %s/%s", d->path, name);
 	/* Polled rather than waited for: flock(2) knows no time limit, and a
@@ -141,7 +196,7 @@ void lock_release(struct lock *l)
 	l->fd = -1;
 }
 
-static int check_file(int fd, const struct statedir *d, const char *name,
+int statefile_check(const struct statedir *d, const char *name, int fd,
 	size_t max, struct err *e)
 {
 	struct stat st;
@@ -149,25 +204,39 @@ static int check_file(int fd, const struct statedir *d, const char *name,
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, "looking at %s/%s", d->path, name);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, EX_CONFIG,
-			"reading %s/%s: it is not a regular file; move it away",
-			d->path, name);
+		return statefile_refuse(d, name,
+			"it is not a regular file" FIT_AGAIN, ASIDE, e);
 	if (st.st_uid != geteuid())
-		return err_set(e, EX_CONFIG,
-			"reading %s/%s: it belongs to another user; mend it "
-			"with: chown %u '%s/%s'",
-			d->path, name, (unsigned)geteuid(), d->path, name);
+		return not_ours(d, name, e);
 	if (st.st_mode & OTHERS)
-		return err_set(e, EX_CONFIG,
-			"reading %s/%s: others may read or write it; mend it "
-			"with: chmod 600 '%s/%s'",
-			d->path, name, d->path, name);
+		return statefile_refuse(d, name,
+			"others may read or write it" FIT_AGAIN, "chmod 600 @",
+			e);
 	if (st.st_size < 0 || (size_t)st.st_size > max)
-		return err_set(e, EX_CONFIG,
-			"reading %s/%s: it is larger than %zu bytes, so it is "
-			"not what it should be; move it away",
-			d->path, name, max);
+		return statefile_refuse(d, name,
+			"it is larger than it could be" FIT_AGAIN, ASIDE, e);
 	return 0;
+}
+
+int statefile_unopened(
+	const struct statedir *d, const char *name, struct err *e)
+{
+	struct stat st;
+
+	if (errno == ELOOP)
+		return statefile_refuse(d, name,
+			"it is a symbolic link; put the file itself there with",
+			"cp -p --remove-destination \"$(readlink -f @)\" @", e);
+	if (errno == ENXIO || errno == EISDIR)
+		return statefile_refuse(d, name,
+			"it is not a regular file" FIT_AGAIN, ASIDE, e);
+	if (errno == EACCES && fstatat(d->fd, name, &st, 0) == 0)
+		return st.st_uid == geteuid()
+			       ? statefile_refuse(d, name,
+					 "it is closed to you" FIT_AGAIN,
+					 "chmod 600 @", e)
+			       : not_ours(d, name, e);
+	return err_errno(e, "opening %s/%s", d->path, name);
 }
 
 int statefile_load(const struct statedir *d, const char *name, struct buf *out,
@@ -177,20 +246,9 @@ int statefile_load(const struct statedir *d, const char *name, struct buf *out,
 	int fd = io_open(d->fd, name, O_RDONLY | O_NONBLOCK, 0);
 	int r = -1;
 
-	if (fd < 0) {
-		if (errno == ENOENT)
-			return 0;
-		if (errno == ELOOP)
-			return err_set(e, EX_CONFIG,
-				"reading %s/%s: it is a symbolic link; put the "
-				"file itself there",
-				d->path, name);
-		if (errno == EACCES || errno == ENXIO)
-			return err_set(e, EX_CONFIG, "reading %s/%s: %s",
-				d->path, name, strerror(errno));
-		return err_errno(e, "opening %s/%s", d->path, name);
-	}
-	if (check_file(fd, d, name, out->max - out->len, e) < 0)
+	if (fd < 0)
+		return errno == ENOENT ? 0 : statefile_unopened(d, name, e);
+	if (statefile_check(d, name, fd, out->max - out->len, e) < 0)
 		goto out;
 	if (io_read_all(fd, out) < 0) {
 		err_errno(e, "reading %s/%s", d->path, name);
@@ -210,14 +268,13 @@ int statefile_create(const struct statedir *d, const char *name, struct err *e)
 
 	struct stat st;
 
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EISDIR))
+		return in_the_way(d, name, e);
 	if (fd < 0)
 		return err_errno(e, "creating %s/%s", d->path, name);
 	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
 		close(fd);
-		return err_set(e, EX_CONFIG,
-			"creating %s/%s: something that is not a regular file "
-			"is in the way; move it away",
-			d->path, name);
+		return in_the_way(d, name, e);
 	}
 	/* A leftover may have other bits, and a umask may take ours. */
 	if (fchmod(fd, 0600) < 0) {

@@ -70,6 +70,20 @@ bool lock_held(const struct statedir *d, const char *name);
 int statefile_load(const struct statedir *d, const char *name, struct buf *out,
 	struct err *e);
 
+/* Refuses the file NAME, or the directory itself (NULL), with EX_CONFIG:
+ * "reading <path>: WHAT: COMMAND". A @ in the command stands for the path, in
+ * quotes: what a message tells to run can be pasted as it is. Returns -1. */
+int statefile_refuse(const struct statedir *d, const char *name,
+	const char *what, const char *command, struct err *e);
+
+/* Is the open file NAME what a state file must be, and no larger than max? */
+int statefile_check(const struct statedir *d, const char *name, int fd,
+	size_t max, struct err *e);
+
+/* Why could it not be opened, as errno says? Returns -1. */
+int statefile_unopened(
+	const struct statedir *d, const char *name, struct err *e);
+
 /* Replaces the file. The caller holds its lock. */
 int statefile_replace(const struct statedir *d, const char *name,
 	const void *data, size_t len, struct err *e);

@@ -15,10 +15,10 @@ enum { LOCK_TRIES = 500 };
 
 static int damaged(const struct statedir *home, struct err *e)
 {
-	return err_set(e, EX_CONFIG,
-		"reading %s/%s: it is damaged; restore it from a backup, or "
-		"move it away, and every topic starts anew",
-		home->path, HOME_WATERLINE);
+	return statefile_refuse(home, HOME_WATERLINE,
+		"it is damaged; restore it from a backup, or let every topic "
+		"start anew with",
+		"mv @ @.damaged", e);
 }
 
 /* Loads and checks the file. 1: `doc` is its object. 0: there is none. */

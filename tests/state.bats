@@ -285,6 +285,81 @@ fail_each() {
 	fail_each 14 put_code check
 }
 
+# The command that the message of $* ends with: run it as a user would.
+mend() {
+	run -78 --separate-stderr "$@"
+	[ -z "$output" ]
+	echo "$stderr"
+	eval "${stderr##*: }"
+}
+
+@test "what is unsafe is refused in every shape, and the message's command mends it" {
+	plan "POST /auth/token body='{\"access_token\":\"tok\"}'" \
+		"POST /auth/activate body='$GRANTED'"
+	export AGENTRUX_HOME="$HOME/it's a home" H="$HOME/it's a home"
+	file=$H/credentials.json
+	works() { [ "$(agentrux-token)" = tok ]; }
+	for unsafe in 'chmod 640 "$file"' 'chmod 602 "$file"' 'chmod 720 "$H"' \
+		'chmod 777 "$H"' 'mv "$file" "$HOME/elsewhere"; ln -s "$HOME/elsewhere" "$file"' \
+		'chown 1 "$file"' 'chown 1 "$H"'; do
+		[[ $unsafe != chown* || $(id -u) = 0 ]] || continue
+		home
+		put_creds
+		eval "$unsafe"
+		mend agentrux-token
+		works
+		[ "$(requests /auth/activate)" = 0 ]
+	done
+	# What can only be put aside: a new start is possible then.
+	for unsafe in 'mkdir "$file"' 'mkfifo "$file"' 'truncate -s 100M "$file"' \
+		': >"$file"' 'head -c 300 /dev/zero >"$file"' 'echo garbage >"$file"' \
+		'mkdir "$file"; touch "$file/x"' 'mkdir "$file.lock"' 'mkfifo "$file.new"' \
+		'mkdir "$file.new"'; do
+		put_code
+		(umask 077 && eval "$unsafe")
+		mend agentrux-activate
+		agentrux-activate
+		works
+	done
+	put_code
+	(umask 077 && echo '{"script' >"$file.new")
+	run -73 agentrux-activate
+	[[ $output == *"agentrux-activate --recover" ]]
+	mend agentrux-activate --recover
+	agentrux-activate
+	rm -r "$H"
+	: >"$H"
+	mend agentrux-activate
+	put_code
+	agentrux-activate
+}
+
+@test "the same of positions and the ledger: never overwritten, never 'the oldest'" {
+	start_hub
+	export AGENTRUX_HOME="$HOME/it's a home" H="$HOME/it's a home"
+	T=$(new_topic work)
+	new_agent us "$T:read" "$T:write"
+	agentrux-publish "$T" -m before >/dev/null
+	agentrux-drain --once "$T"
+	for file in waterline.json ledger.db; do
+		for unsafe in ': >"$H/$file"' 'head -c 4096 /dev/zero >"$H/$file"' \
+			'echo garbage >"$H/$file"' 'chmod 644 "$H/$file"' \
+			'rm "$H/$file"; mkdir "$H/$file"' \
+			'mv "$H/$file" "$H/real"; ln -s real "$H/$file"'; do
+			# An empty SQLite file is a database without tables.
+			[[ $unsafe != :*  || $file != *.db ]] || continue
+			rm -rf "$H/$file.aside" "$H/$file.damaged" "$H/real"
+			eval "$unsafe"
+			before=$(sha256sum "$H/$file" 2>&1 || true)
+			run -78 agentrux-drain --once "$T"
+			[ "$(sha256sum "$H/$file" 2>&1 || true)" = "$before" ]
+			mend agentrux-drain --once "$T"
+			run -0 --separate-stderr agentrux-drain --once "$T"
+			[ -z "$output" ]
+		done
+	done
+}
+
 # A small file system of its own on $H.
 mount_home() {
 	home
@@ -321,12 +396,13 @@ fill() {
 }
 
 @test "a disk that fills up during the request: room was made before" {
-	plan "POST /auth/activate delay=400 body='$GRANTED'"
+	plan "POST /auth/activate until=$HOME/go body='$GRANTED'"
 	mount_home 256k
 	(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
 	background "$BATS_TEST_TMPDIR/out" agentrux-activate
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
 	fill
+	: >"$HOME/go"
 	code=0
 	wait "$LAST_PID" || code=$?
 	secret=$(jq -r .client_secret "$H/credentials.json")
@@ -435,7 +511,7 @@ fill() {
 		wait $!
 		echo "$?"
 	END
-	run -0 timeout 10 bash crash "$FAULTS_LOG/0001.req" 3>&-
+	run -0 timeout 100 bash crash "$FAULTS_LOG/0001.req" 3>&-
 	[[ $output == *134 ]]
 	[[ $output != *"core dumped"* ]]
 	[ -z "$(find . -name '*core*')" ]
