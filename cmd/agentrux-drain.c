@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static struct {
-	const char *from, *key, *type;
+	const char *from, *key, *dedup, *type, *on_gap;
 	bool once, peek, exclude_self, skip_busy;
 	long jobs, attempts, timeout_ms, grace_ms, limit, max, lock_wait_ms,
 		retry_ms;
@@ -25,6 +25,10 @@ static struct {
 static const struct opt rows[] = {
 	{ OPT_NUMBER, "attempts", 0, &o.attempts, "N",
 		"failed attempts before an event goes to dead/ (3)", 1, 1000 },
+	{ OPT_TEXT, "dedup", 0, &o.dedup, "FIELD",
+		"once an event is done, pass over those with the same payload "
+		"field",
+		0, 0 },
 	{ OPT_FLAG, "exclude-self", 0, &o.exclude_self, NULL,
 		"leave out what this script published", 0, 0 },
 	{ OPT_TEXT, "from", 0, &o.from, "WHERE",
@@ -43,6 +47,10 @@ static const struct opt rows[] = {
 	{ OPT_DURATION, "lock-wait", 0, &o.lock_wait_ms, "SECONDS",
 		"wait for a topic that another drain has (0)", 0, 0 },
 	{ OPT_NUMBER, "max", 'n', &o.max, "N", "end after N events", 1, 0 },
+	{ OPT_TEXT, "on-gap", 0, &o.on_gap, "WHAT",
+		"where events were lost: oldest: go on (default); stop: end "
+		"with 65",
+		0, 0 },
 	{ OPT_FLAG, "once", '1', &o.once, NULL,
 		"a single pass; do not read hints", 0, 0 },
 	{ OPT_FLAG, "peek", 0, &o.peek, NULL, "print, and save nothing", 0, 0 },
@@ -82,6 +90,14 @@ static int from_where(enum drain_from *from)
 	return 0;
 }
 
+static int on_gap(bool *stop)
+{
+	*stop = o.on_gap && strcmp(o.on_gap, "stop") == 0;
+	return *stop || o.on_gap == NULL || strcmp(o.on_gap, "oldest") == 0
+		       ? 0
+		       : -1;
+}
+
 /* Wrong use that the table cannot express; EX_OK if it is right. */
 static int check(const struct opt_args *args, bool hints)
 {
@@ -100,13 +116,32 @@ static int check(const struct opt_args *args, bool hints)
 	return EX_OK;
 }
 
+static void take_options(struct drain *d, const struct opt_args *args)
+{
+	d->retry_ms = o.retry_ms;
+	d->topics = args->operands;
+	d->handler = args->command;
+	d->peek = o.peek;
+	d->jobs = o.jobs;
+	d->key = o.key;
+	d->dedup = o.dedup;
+	d->type = o.type;
+	d->exclude_self = o.exclude_self;
+	d->limit = o.limit;
+	d->max = o.max;
+	d->attempts = o.attempts;
+	d->timeout_ms = o.timeout_ms;
+	d->grace_ms = o.grace_ms;
+	d->lock_wait_ms = o.lock_wait_ms;
+	d->skip_busy = o.skip_busy;
+}
+
 int main(int argc, char **argv)
 {
 	struct drain d = { .hints_fd = -1, .out_fd = STDOUT_FILENO };
 	struct api setup, pages;
 	struct opt_args args;
 	struct err e = { 0 };
-	bool hints;
 	int status;
 
 	if (!opt_parse(&program, argc, argv, &args, &status))
@@ -114,10 +149,15 @@ int main(int argc, char **argv)
 	if (from_where(&d.from) < 0)
 		return opt_misuse(&program,
 			"--from: '%s' is neither oldest nor latest", o.from);
-	hints = !o.once && !isatty(STDIN_FILENO);
-	status = check(&args, hints);
+	if (on_gap(&d.stop_at_gap) < 0)
+		return opt_misuse(&program,
+			"--on-gap: '%s' is neither oldest nor stop", o.on_gap);
+	if (!o.once && !isatty(STDIN_FILENO))
+		d.hints_fd = STDIN_FILENO;
+	status = check(&args, d.hints_fd >= 0);
 	if (status != EX_OK)
 		return status;
+	take_options(&d, &args);
 	stop_install();
 	if (args.command == NULL)
 		stop_when_reader_closes(STDOUT_FILENO);
@@ -125,25 +165,14 @@ int main(int argc, char **argv)
 	if (api_open(&setup, args.home, args.base_url, &e) == 0 &&
 		api_open(&pages, args.home, args.base_url, &e) == 0) {
 		setup.retry_ms = pages.retry_ms = 0;
-		d.retry_ms = o.retry_ms;
 		d.setup = &setup;
 		d.api = &pages;
-		d.topics = args.operands;
-		d.handler = args.command;
-		d.hints_fd = hints ? STDIN_FILENO : -1;
-		d.peek = o.peek;
-		d.jobs = o.jobs;
-		d.key = o.key;
-		d.type = o.type;
-		d.exclude_self = o.exclude_self;
-		d.limit = o.limit;
-		d.max = o.max;
-		d.attempts = o.attempts;
-		d.timeout_ms = o.timeout_ms;
-		d.grace_ms = o.grace_ms;
-		d.lock_wait_ms = o.lock_wait_ms;
-		d.skip_busy = o.skip_busy;
-		drain_run(&d, &e);
+		if (d.stop_at_gap && d.type && setup.dialect->numeric)
+			err_set(&e, EX_USAGE,
+				"--on-gap stop: among the events of one --type "
+				"no gap shows; leave one of them out");
+		else
+			drain_run(&d, &e);
 	}
 	api_close(&pages);
 	api_close(&setup);

@@ -30,7 +30,7 @@ struct run {
 	struct reader *reader;
 	struct delivery *delivery;
 	struct io_lines hints;
-	bool hints_open, more_hints;
+	bool hints_open, more_hints, at_gap;
 	long delivered;
 	int64_t looked_ms; /* what was due by then was dealt with */
 	struct err first;  /* the first thing that went wrong for good */
@@ -242,7 +242,8 @@ static int fetch(struct run *r, int64_t now, struct err *e)
 	struct err why = { 0 };
 	size_t i;
 
-	for (i = 0; i < r->n_topics && !reader_busy(r->reader) && !enough(r);
+	for (i = 0; i < r->n_topics && !reader_busy(r->reader) && !enough(r) &&
+		    !r->at_gap;
 		i++) {
 		struct queue *q = r->topics[(r->turn + i) % r->n_topics];
 
@@ -283,7 +284,11 @@ static int take_page(struct run *r, struct err *e)
 		q->limit =
 			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;
 	news = queue_add(q, &page, e);
-	if (news == 0) {
+	if (q->at_gap) {
+		/* It has been told; what lies before is delivered yet. */
+		r->at_gap = true;
+		r->first.code = EX_DATAERR;
+	} else if (news == 0) {
 		/* Nothing newer, unless a hint came meanwhile. A page that is
 		 * not empty and brings nothing new would come for ever. */
 		q->dirty = q->hinted && page.n == 0;
@@ -348,11 +353,12 @@ static bool is_finished(const struct run *r)
 		const struct queue *q = r->topics[i];
 
 		if (queue_is_active(q, enough(r)) ||
-			(!enough(r) && q->dirty && has_room(r, q)))
+			(!enough(r) && !r->at_gap && q->dirty &&
+				has_room(r, q)))
 			return false;
 	}
 	/* Topics that were named and are all refused: no hint will help. */
-	return enough(r) || !r->hints_open ||
+	return enough(r) || r->at_gap || !r->hints_open ||
 	       (r->d->topics[0] && !any(r, is_kept));
 }
 
@@ -505,6 +511,8 @@ int drain_run(const struct drain *d, struct err *e)
 	r->rules = (struct queue_rules){ .home = &d->setup->home,
 		.dialect = d->setup->dialect,
 		.key = d->key,
+		.dedup = d->dedup,
+		.stop_at_gap = d->stop_at_gap,
 		.not_by = d->exclude_self ? d->setup->cred.script_id : NULL,
 		.gaps_are_normal = d->type != NULL,
 		.lock_wait_ms = d->lock_wait_ms };

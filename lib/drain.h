@@ -29,10 +29,12 @@ struct drain {
 	int hints_fd;	      /* -1: a single pass */
 	int out_fd;
 	enum drain_from from;
-	bool peek;	  /* print, save nothing */
-	long jobs;	  /* handlers at once */
-	const char *key;  /* payload field that makes a conversation */
-	const char *type; /* of events; NULL: all */
+	bool peek;	   /* print, save nothing */
+	long jobs;	   /* handlers at once */
+	const char *key;   /* payload field that makes a conversation */
+	const char *dedup; /* payload field of which a value is done once */
+	bool stop_at_gap;  /* EX_DATAERR where events were lost */
+	const char *type;  /* of events; NULL: all */
 	bool exclude_self;
 	long limit; /* page size */
 	long max;   /* events; 0: no bound */

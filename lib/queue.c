@@ -6,6 +6,7 @@
 #include "waterline.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,16 +150,31 @@ static bool is_ahead(const struct queue *q, const char *position)
 	       strtoll(buf_text(&q->read_to), NULL, 10);
 }
 
-static void tell_gap(const struct queue *q, const char *position)
+/* Events are missing before the next one. false: so nothing more is read. */
+static bool pass_gap(struct queue *q, const char *what)
 {
-	long long from = strtoll(buf_text(&q->read_to), NULL, 10);
-	long long to = strtoll(position, NULL, 10);
+	say("reading %s: %s are gone: lost to retention%s", q->topic, what,
+		q->rules->stop_at_gap
+			? "; stopping before them: --on-gap oldest goes on"
+			: "");
+	q->at_gap = q->rules->stop_at_gap;
+	return !q->at_gap;
+}
 
-	if (!q->rules->dialect->numeric || q->rules->gaps_are_normal ||
-		from <= 0 || to <= from + 1)
-		return;
-	say("reading %s: the events %lld to %lld are gone: lost to retention",
-		q->topic, from + 1, to - 1);
+/* A jump in sequence numbers. */
+static bool is_gap(
+	const struct queue *q, const char *position, char *what, size_t size)
+{
+	long long from, to;
+
+	if (!q->rules->dialect->numeric || q->rules->gaps_are_normal)
+		return false;
+	from = strtoll(buf_text(&q->read_to), NULL, 10);
+	to = strtoll(position, NULL, 10);
+	if (from <= 0 || to <= from + 1)
+		return false;
+	snprintf(what, size, "the events %lld to %lld", from + 1, to - 1);
+	return true;
 }
 
 static void append(struct queue *q, struct item *it)
@@ -287,6 +303,7 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 {
 	struct item *it = xcalloc(1, sizeof *it);
 	bool old = false, ahead, behind;
+	char what[80];
 	int r = 0;
 
 	it->position = position_of(q, ev);
@@ -297,15 +314,15 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 	}
 	ahead = it->position && is_ahead(q, it->position);
 	behind = it->position && q->rules->dialect->numeric && !ahead;
-	if (ahead) {
-		tell_gap(q, it->position);
-		move_to(&q->read_to, it->position);
-	}
 	/* One that was seen is needed for its position only. */
-	if (!behind && (ahead || !old))
-		r = add(q, it, ev, old, e);
-	else
+	if (behind || (old && !ahead) ||
+		(ahead && is_gap(q, it->position, what, sizeof what) &&
+			!pass_gap(q, what)))
 		r = 1;
+	else if (ahead)
+		move_to(&q->read_to, it->position);
+	if (r == 0)
+		r = add(q, it, ev, old, e);
 	if (r)
 		item_free(it);
 	return r < 0 ? -1 : 0;
@@ -335,7 +352,7 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 	int r = page->n ? load(q, e) : 0;
 	size_t i;
 
-	for (i = 0; i < page->n && r == 0; i++)
+	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
 	/* Without a way on, the same page would come again. */
 	if (r == 0)

@@ -62,6 +62,7 @@ struct queue_rules {
 	const char *dedup;    /* payload field done once a value, or NULL */
 	const char *not_by;   /* leave out events of this script, or NULL */
 	bool gaps_are_normal; /* a filter is set: jumps mean nothing */
+	bool stop_at_gap;     /* what was lost to retention ends the reading */
 	long lock_wait_ms;
 	bool many; /* topics: those that rest give memory back */
 };
@@ -88,6 +89,7 @@ struct queue {
 	/* For the user: is there more to read, and not before when. */
 	bool started;		     /* it has a position to read from */
 	bool dirty, hinted, dropped; /* hinted: while a page was asked for */
+	bool at_gap; /* events are missing behind read_to: see stop_at_gap */
 	int64_t retry_ms;
 	int64_t trouble_ms; /* since when no page could be had; 0: none */
 	struct backoff retry;

@@ -154,6 +154,30 @@ drain() {
 	grep -q '3 to 6' "$HOME/err"
 }
 
+@test "--on-gap stop delivers what lies before a gap, ends with 65, and stays there" {
+	serve "GET */events?limit=100&after_sequence_no=0 file=$(page one "$(events 1 3 | jq -c 'del(.items[2])')")" \
+		"GET */events?limit=100&after_sequence_no=2 file=$(page two "$(events 7 8)")" "$EMPTY"
+	run -65 drain --on-gap stop
+	[ "$(numbers)" = "1 2" ]
+	[ "$(position)" = 2 ]
+	grep -q '3 to 6' "$HOME/err"
+	run -65 drain --on-gap stop
+	[ ! -s "$HOME/out" ]
+	drain --on-gap oldest
+	[ "$(numbers)" = "7 8" ]
+	run -64 drain --on-gap else
+	run -64 drain --on-gap stop -t m
+}
+
+@test "--on-gap stop ends a drain that follows hints, too" {
+	serve "GET */events* file=$(page one "$(events 1 2 | jq -c '.items[1].sequence_no = 5')")" "$EMPTY"
+	mkfifo "$HOME/hints"
+	exec 5<>"$HOME/hints"
+	run -65 timeout 20 agentrux-drain --on-gap stop t <"$HOME/hints" 5>&-
+	exec 5>&-
+	[ "$(position)" = 1 ]
+}
+
 @test "values pass as they are: large numbers, NUL escapes, lone surrogates, depth" {
 	local deep odd
 	deep=$(printf '[%.0s' $(seq 5000))$(printf ']%.0s' $(seq 5000))

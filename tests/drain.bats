@@ -422,6 +422,37 @@ handler() {
 	[ "$(position)" = 1 ]
 }
 
+@test "--dedup passes over a payload field's value that was done, also in a later run" {
+	prepare
+	for n in 1 2 3 4; do
+		echo "{\"n\":$n,\"request_id\":\"r$((n % 2))\"}"
+	done | agentrux-publish "$T" --lines >/dev/null
+	publish_n 5 6 # these have none
+	agentrux-drain --from oldest --dedup request_id "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "1 2 5 6" ]
+	[ "$(position)" = 6 ]
+	agentrux-publish "$T" -d '{"n":7,"request_id":"r1"}' >/dev/null
+	agentrux-publish "$T" -d '{"n":8,"request_id":"r2"}' >/dev/null
+	agentrux-drain --dedup request_id "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = 8 ]
+	agentrux-waterline oldest "$T"
+	agentrux-drain --dedup request_id "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "1 2 5 6 8" ]
+}
+
+@test "--dedup: a repetition waits for the first one, and is run if that is given up" {
+	prepare
+	for n in 1 2 3; do
+		echo "{\"n\":$n,\"request_id\":\"same\"}"
+	done | agentrux-publish "$T" --lines >/dev/null
+	handler '[ "$n" != 1 ] || exit 1'
+	agentrux-drain --from oldest --attempts 2 -j 3 --dedup request_id "$T" -- \
+		"$HOME/handler" </dev/null
+	[ "$(paste -sd' ' "$HOME/seen")" = "1 1 2" ]
+	[ "$(position)" = 3 ]
+	[ "$(ls "$HOME/.agentrux/dead/$T" | wc -l)" -eq 1 ]
+}
+
 @test "--exclude-self leaves out what this script published" {
 	prepare 2
 	run agentrux-drain --from oldest --exclude-self "$T" </dev/null
