@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # agentrux-hub, by curl: nothing of the client is used here.
 
-# shellcheck disable=SC2016,SC2030,SC2031 # a test is a subshell, and so it should be
+# shellcheck disable=SC2016,SC2030,SC2031,SC2153 # a test is a subshell, and so it should be
 load helper
+load hub
 
 # agent NAME GRANT…: a script that is activated and has a token. Sets SCRIPT,
 # SECRET, TOKEN and REFRESH.
@@ -29,31 +30,6 @@ new_token() {
 	REFRESH=$(jq -r .refresh_token "$BODY")
 }
 
-# request STATUS PATH [curl options…]: fails unless it is answered so. The
-# answer is in $BODY, its headers in $HEADERS.
-request() {
-	local want=$1 url=$2 got
-	shift 2
-	BODY=$BATS_TEST_TMPDIR/body
-	HEADERS=$BATS_TEST_TMPDIR/headers
-	case $url in http*) ;; *) url=$HUB_URL$url ;; esac
-	: >"$BODY"
-	got=$(curl -s -m 100 -o "$BODY" -D "$HEADERS" -w '%{http_code}' \
-		"$@" "$url") || true
-	if [ "$got" != "$want" ]; then
-		echo "$url: $got instead of $want" >&2
-		head -c 2000 "$BODY" >&2
-		return 1
-	fi
-}
-
-# The same with the token.
-api() {
-	local want=$1 url=$2
-	shift 2
-	request "$want" "$url" -H "Authorization: Bearer $TOKEN" "$@"
-}
-
 publish() {
 	api 201 "/topics/$TOPIC/events" -d "$1"
 }
@@ -62,13 +38,6 @@ start_with_topic() {
 	TOPIC=$(new_topic commands)
 	start_hub "$@"
 	agent agent-1 commands:read commands:write
-}
-
-# restart_hub [SIGNAL]: the same database, another process.
-restart_hub() {
-	stop_hub "${1:-TERM}"
-	rm "$BATS_TEST_TMPDIR/hub.out"
-	start_hub
 }
 
 # stream FILE [curl options…]: a hint stream into FILE. Sets LAST_PID.

@@ -217,7 +217,8 @@ int admin_code_issue(struct db *db, char **operands,
 	if (find_script(db, operands[0], &s, e) < 0)
 		return finish(db, -1, NULL, e);
 	c.script = s.row;
-	return issue(db, "activation", &c, o, e);
+	return issue(
+		db, o->oauth ? "oauth-activation" : "activation", &c, o, e);
 }
 
 int admin_invite_issue(struct db *db, char **operands,

@@ -13,6 +13,7 @@
 struct admin_options {
 	struct opt_list grants; /* TOPIC:ACTION */
 	long ttl_ms;
+	bool oauth; /* code issue: of that dialect */
 };
 
 typedef int admin_command(struct db *db, char **operands,

@@ -1,7 +1,7 @@
 /* The answers of web.h: what an endpoint says, before it is sent. */
 #include "web.h"
 
-#include "text.h"
+#include "routes.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,11 +31,7 @@ void answer_error(
 	va_end(ap);
 	answer_none(r);
 	r->status = status;
-	buf_str(&r->out, "{\"error\":{\"code\":");
-	json_text(&r->out, code);
-	buf_str(&r->out, ",\"message\":");
-	json_text(&r->out, text);
-	buf_str(&r->out, "}}");
+	r->dialect->error(&r->out, code, text);
 }
 
 void answer_failure(struct req *r, const struct err *e)
@@ -45,6 +41,12 @@ void answer_failure(struct req *r, const struct err *e)
 		e->code == ERR_STOPPED ? "The server is shutting down"
 				       : "The server has a problem, try again");
 	r->retry_after = 1;
+}
+
+void answer_trouble(struct req *r, const struct err *e)
+{
+	say("%s", e->text);
+	answer_failure(r, e);
 }
 
 void answer_response(struct req *r, unsigned status, struct MHD_Response *m)
@@ -57,6 +59,7 @@ void answer_none(struct req *r)
 {
 	r->status = 0;
 	r->retry_after = 0;
+	r->replayed = false;
 	buf_clear(&r->out);
 	if (r->response)
 		MHD_destroy_response(r->response);

@@ -19,6 +19,7 @@ enum {
 	FIELD_MAX = 1024
 };
 
+#define TOKEN_MS (3600 * (int64_t)1000)
 #define REFRESH_MS (24 * (int64_t)3600 * 1000)
 
 /* The members of a request body, as texts. */
@@ -101,10 +102,11 @@ static int add_tokens(
 	struct req *r, struct db *db, const struct script *s, struct err *e)
 {
 	int64_t now = db_now();
-	struct token t = { s->row, s->generation,
-		now + r->hub->options.token_ms };
+	struct token t = { TOKEN_CLASSIC, s->row, s->generation,
+		now + (r->hub->options.token_ms ? r->hub->options.token_ms
+						: TOKEN_MS) };
 	struct code c = { .script = s->row, .generation = s->generation };
-	char access[SIGN_TOKEN], refresh[SIGN_SECRET], when[TIME_TEXT];
+	char access[TOKEN_TEXT], refresh[SIGN_SECRET], when[TIME_TEXT];
 
 	token_make(r->hub->key, &t, access);
 	time_text(t.expires_ms, false, when);
@@ -131,7 +133,7 @@ static int activate(struct req *r, struct db *db, struct err *e)
 	if (no != 1)
 		return no < 0 ? -1 : refuse_code(r, CODE_UNKNOWN);
 	if (code_spend(db, f->text[0], e) < 0 ||
-		script_renew(db, &s, secret, e) < 0)
+		script_renew(db, &s, NULL, secret, e) < 0)
 		return -1;
 	answer(r, MHD_HTTP_OK,
 		"{\"script_id\":\"%s\",\"client_secret\":\"%s\",\"grants\":",
@@ -159,7 +161,8 @@ static int check_secret(struct req *r, struct db *db, const char *id,
 	if (found < 0)
 		return -1;
 	sign_hash(secret, strlen(secret), hash);
-	if (found && s->active && sign_equal(hash, s->secret, sizeof hash))
+	if (found && s->active && s->client[0] == '\0' &&
+		sign_equal(hash, s->secret, sizeof hash))
 		return 0;
 	answer_error(r, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED",
 		"Unknown script, or not its secret");
@@ -251,7 +254,7 @@ static int rotate(struct req *r, struct db *db, struct err *e)
 
 	if (no)
 		return no;
-	if (script_renew(db, &s, secret, e) < 0)
+	if (script_renew(db, &s, NULL, secret, e) < 0)
 		return -1;
 	answer(r, MHD_HTTP_OK, "{\"client_secret\":\"%s\",", secret);
 	no = add_tokens(r, db, &s, e);
@@ -301,29 +304,35 @@ static void auth_redeem(struct req *r)
 	change_with(r, names, redeem_invite);
 }
 
-const struct route classic_routes[] = {
+static const struct route routes[] = {
 	{ "POST", "/auth/activate", NEEDS_NOTHING, SMALL, auth_activate, NULL },
 	{ "POST", "/auth/token", NEEDS_NOTHING, SMALL, auth_token, NULL },
 	{ "POST", "/auth/refresh", NEEDS_NOTHING, SMALL, auth_refresh, NULL },
 	{ "POST", "/auth/rotate-key", NEEDS_NOTHING, SMALL, auth_rotate, NULL },
 	{ "POST", "/auth/redeem-invite-code", NEEDS_NOTHING, SMALL, auth_redeem,
 		NULL },
-	{ "GET", "/topics", NEEDS_TOKEN, 0, topics_list, NULL },
-	{ "GET", "/topics/*/events", NEEDS_READ, 0, events_list, NULL },
+	{ "GET", "/topics", NEEDS_TOKEN, 0, classic_topics, NULL },
+	{ "GET", "/topics/*/events", NEEDS_READ, 0, classic_events, NULL },
 	{ "POST", "/topics/*/events", NEEDS_WRITE, EVENT_BODY_MAX,
-		events_publish, NULL },
+		classic_publish, NULL },
 	{ "GET", "/topics/*/events/by-sequence", NEEDS_READ, 0,
-		events_by_sequence, NULL },
+		classic_by_sequence, NULL },
 	{ "GET", "/topics/*/events/stream", NEEDS_READ, 0, events_stream,
 		NULL },
-	{ "GET", "/topics/*/events/*", NEEDS_READ, 0, events_get, NULL },
-	{ "POST", "/topics/*/payloads", NEEDS_WRITE, SMALL, payloads_announce,
+	{ "GET", "/topics/*/events/*", NEEDS_READ, 0, classic_event, NULL },
+	{ "POST", "/topics/*/payloads", NEEDS_WRITE, SMALL, classic_announce,
 		NULL },
-	{ "GET", "/topics/*/payloads/*", NEEDS_READ, 0, payloads_show, NULL },
-	{ "PUT", "/objects/*", NEEDS_SIGNATURE, 0, object_put,
-		object_put_begin },
-	{ "GET", "/objects/*", NEEDS_SIGNATURE, 0, object_get, NULL },
-	{ "POST", "/console/scripts/*/activation-codes", NEEDS_ADMIN, SMALL,
-		console_issue_code, NULL },
+	{ "GET", "/topics/*/payloads/*", NEEDS_READ, 0, classic_object, NULL },
 	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL }
 };
+
+static void error(struct buf *out, const char *code, const char *text)
+{
+	buf_str(out, "{\"error\":{\"code\":");
+	json_text(out, code);
+	buf_str(out, ",\"message\":");
+	json_text(out, text);
+	buf_str(out, "}}");
+}
+
+const struct dialect dialect_classic = { routes, error };

@@ -12,6 +12,8 @@ static const char *prefix(const char *kind)
 {
 	if (strcmp(kind, "activation") == 0)
 		return "ac_";
+	if (strcmp(kind, "oauth-activation") == 0)
+		return "act_";
 	return strcmp(kind, "invite") == 0 ? "inv_" : "art_";
 }
 

@@ -313,11 +313,24 @@ static int64_t pragma(struct db *db, const char *sql)
 	return v;
 }
 
+static int upgrade(struct db *db, int64_t version, struct err *e)
+{
+	int r = 0;
+
+	if (version < 0 || version > SCHEMA_VERSION)
+		return err_set(e, EX_CONFIG,
+			"the database %s was made by a newer agentrux-hub",
+			db->path);
+	while (r == 0 && version < SCHEMA_VERSION)
+		r = run(db, e, schema_steps[version++]);
+	return r;
+}
+
 /* Tables are made under the write lock, by whoever comes first. */
 static int set_up(struct db *db, struct err *e)
 {
 	int64_t version, application;
-	int r = 0;
+	int r;
 
 	if (run(db, e,
 		    "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; "
@@ -331,16 +344,13 @@ static int set_up(struct db *db, struct err *e)
 		return -1;
 	version = pragma(db, "PRAGMA user_version");
 	application = pragma(db, "PRAGMA application_id");
-	if (version == 0 && application == 0 &&
-		pragma(db, "SELECT count(*) FROM sqlite_schema") == 0)
-		r = run(db, e, schema_text);
-	else if (application != SCHEMA_APPLICATION)
+	if (application != SCHEMA_APPLICATION &&
+		(version || application ||
+			pragma(db, "SELECT count(*) FROM sqlite_schema")))
 		r = err_set(e, EX_CONFIG, "%s is a database of another program",
 			db->path);
-	else if (version > SCHEMA_VERSION)
-		r = err_set(e, EX_CONFIG,
-			"the database %s was made by a newer agentrux-hub",
-			db->path);
+	else
+		r = upgrade(db, version, e);
 	if (r == 0)
 		return db_commit(db, e);
 	db_rollback(db);

@@ -1,15 +1,13 @@
 #include "events.h"
 
-#include "text.h"
-
 #include <string.h>
 
 enum { TRIM_ROWS = 500, TRIM_BYTES = 8 << 20 };
 
-/* What add_event() reads, in its order. */
+/* What event_text.c reads, in its order. */
 #define COLUMNS                                                                \
 	"SELECT seq, id, at, type, producer, correlation, reply, ref, "        \
-	"payload FROM events "
+	"payload, metadata FROM events "
 
 int event_add(struct db *db, struct event *ev, struct err *e)
 {
@@ -31,68 +29,39 @@ int event_add(struct db *db, struct event *ev, struct err *e)
 	sign_uuid7(now, ev->id);
 	return db_exec(db, e,
 		       "INSERT INTO events (topic, seq, id, at, type, "
-		       "producer, correlation, reply, ref, payload) "
-		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		       "iibittbbbb", ev->topic, ev->seq, ev->id, sizeof ev->id,
+		       "producer, correlation, reply, ref, payload, "
+		       "metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		       "iibittbbbbb", ev->topic, ev->seq, ev->id, sizeof ev->id,
 		       now, ev->type, ev->producer, ev->correlation.at,
 		       ev->correlation.len, ev->reply.at, ev->reply.len,
-		       ev->ref.at, ev->ref.len, ev->payload.at,
-		       ev->payload.len) < 0
+		       ev->ref.at, ev->ref.len, ev->payload.at, ev->payload.len,
+		       ev->metadata.at, ev->metadata.len) < 0
 		       ? -1
 		       : 0;
-}
-
-/* ,"name":<the JSON of a column> */
-static void add_json(struct buf *b, const char *name, struct query *q, int col)
-{
-	size_t n;
-	const char *p = db_blob(q, col, &n);
-
-	buf_printf(b, ",\"%s\":", name);
-	if (p)
-		buf_add(b, p, n);
-	else
-		buf_str(b, "null");
-}
-
-static void add_event(struct buf *b, struct query *q)
-{
-	char when[TIME_TEXT], uuid[SIGN_UUID] = "";
-	size_t n;
-	const unsigned char *id = db_blob(q, 1, &n);
-	const void *payload = db_blob(q, 8, &n);
-
-	if (id)
-		sign_uuid_text(id, uuid);
-	time_text(db_int(q, 2), true, when);
-	buf_printf(b,
-		"{\"event_id\":\"%s\",\"sequence_no\":%lld,"
-		"\"timestamp\":\"%s\",\"type\":",
-		uuid, (long long)db_int(q, 0), when);
-	json_text(b, db_text(q, 3));
-	buf_printf(b, ",\"payload_mode\":\"%s\"", payload ? "inline" : "ref");
-	add_json(b, "payload", q, 8);
-	add_json(b, "payload_ref", q, 7);
-	buf_str(b, ",\"producer_script\":");
-	json_text(b, db_text(q, 4));
-	add_json(b, "correlation_id", q, 5);
-	add_json(b, "reply_topic", q, 6);
-	buf_char(b, '}');
 }
 
 static struct query *run_query(
 	struct db *db, const struct event_run *run, struct err *e)
 {
-	if (run->type)
-		return db_query(db, e,
+	static const char *const sql[2][2] = {
+		{ COLUMNS "WHERE topic = ? AND seq >= ? AND seq <= ? "
+			  "AND producer <> ? ORDER BY seq LIMIT ?",
+			COLUMNS "WHERE topic = ? AND seq >= ? AND seq <= ? "
+				"AND producer <> ? ORDER BY seq DESC LIMIT ?" },
+		{ COLUMNS "WHERE topic = ? AND type = ? AND seq >= ? "
+			  "AND seq <= ? AND producer <> ? ORDER BY seq LIMIT ?",
 			COLUMNS "WHERE topic = ? AND type = ? AND seq >= ? "
-				"AND seq <= ? ORDER BY seq LIMIT ?",
-			"itiii", run->topic, run->type, run->from, run->to,
-			run->left);
-	return db_query(db, e,
-		COLUMNS "WHERE topic = ? AND seq >= ? AND seq <= ? "
-			"ORDER BY seq LIMIT ?",
-		"iiii", run->topic, run->from, run->to, run->left);
+				"AND seq <= ? AND producer <> ? "
+				"ORDER BY seq DESC LIMIT ?" }
+	};
+	const char *text = sql[run->type != NULL][run->backwards];
+	int64_t one_more = run->left + 1;
+
+	if (run->type)
+		return db_query(db, e, text, "itiiti", run->where->row,
+			run->type, run->from, run->to, run->not_by, one_more);
+	return db_query(db, e, text, "iiiti", run->where->row, run->from,
+		run->to, run->not_by, one_more);
 }
 
 int event_more(struct db *db, struct event_run *run, size_t enough,
@@ -105,13 +74,20 @@ int event_more(struct db *db, struct event_run *run, size_t enough,
 		return 0;
 	q = run_query(db, run, e);
 	while ((r = db_step(q, e)) == 1) {
-		if (run->any)
+		if (run->left == 0) {
+			run->more = true;
+			break;
+		}
+		if (run->last)
 			buf_char(out, ',');
-		add_event(out, q);
-		run->any = true;
-		run->from = db_int(q, 0) + 1;
+		run->write(out, q, run);
+		run->last = db_int(q, 0);
+		if (run->backwards)
+			run->to = run->last - 1;
+		else
+			run->from = run->last + 1;
 		run->left--;
-		if (out->len >= enough)
+		if (out->len >= enough && run->left)
 			break;
 	}
 	db_done(q);
@@ -133,13 +109,13 @@ int event_newest(struct db *db, const struct event_run *run, int64_t n,
 			"SELECT min(seq) FROM (SELECT seq FROM events "
 			"WHERE topic = ? AND type = ? AND seq <= ? "
 			"ORDER BY seq DESC LIMIT ?)",
-			"itii", run->topic, run->type, run->to, n);
+			"itii", run->where->row, run->type, run->to, n);
 	else
 		q = db_query(db, e,
 			"SELECT min(seq) FROM (SELECT seq FROM events "
 			"WHERE topic = ? AND seq <= ? "
 			"ORDER BY seq DESC LIMIT ?)",
-			"iii", run->topic, run->to, n);
+			"iii", run->where->row, run->to, n);
 	r = db_step(q, e);
 	/* Of no rows the minimum is NULL, which reads as 0: not a number. */
 	*seq = r == 1 ? db_int(q, 0) : 0;
@@ -147,8 +123,8 @@ int event_newest(struct db *db, const struct event_run *run, int64_t n,
 	return r < 0 ? -1 : *seq > 0;
 }
 
-int event_get(struct db *db, int64_t topic, const char *uuid, struct buf *out,
-	struct err *e)
+int event_get(struct db *db, const struct event_run *run, const char *uuid,
+	struct buf *out, struct err *e)
 {
 	unsigned char id[16];
 	struct query *q;
@@ -157,13 +133,60 @@ int event_get(struct db *db, int64_t topic, const char *uuid, struct buf *out,
 	if (sign_uuid_read(uuid, id) < 0)
 		return 0;
 	q = db_query(db, e, COLUMNS "WHERE id = ? AND topic = ?", "bi", id,
-		sizeof id, topic);
+		sizeof id, run->where->row);
 	r = db_step(q, e);
 	if (r == 1)
-		add_event(out, q);
+		run->write(out, q, run);
 	db_done(q);
 	if (r == 1 && out->full)
 		return err_set(e, EX_SOFTWARE, "the event is too large");
+	return r;
+}
+
+int event_by_id(struct db *db, int64_t topic, const char *uuid, int64_t *seq,
+	struct err *e)
+{
+	unsigned char id[16];
+	struct query *q;
+	int r;
+
+	if (sign_uuid_read(uuid, id) < 0)
+		return 0;
+	q = db_query(db, e, "SELECT seq FROM events WHERE id = ? AND topic = ?",
+		"bi", id, sizeof id, topic);
+	r = db_step(q, e);
+	if (r == 1)
+		*seq = db_int(q, 0);
+	db_done(q);
+	return r;
+}
+
+int event_is_there(struct db *db, int64_t topic, int64_t seq, struct err *e)
+{
+	struct query *q = db_query(db, e,
+		"SELECT 1 FROM events WHERE topic = ? AND seq = ?", "ii", topic,
+		seq);
+	int r = db_step(q, e);
+
+	db_done(q);
+	return r;
+}
+
+int event_oldest(struct db *db, int64_t topic, int64_t *seq,
+	char uuid[SIGN_UUID], struct err *e)
+{
+	struct query *q = db_query(db, e,
+		"SELECT seq, id FROM events WHERE topic = ? "
+		"ORDER BY seq LIMIT 1",
+		"i", topic);
+	int r = db_step(q, e);
+	size_t n;
+
+	if (r == 1) {
+		*seq = db_int(q, 0);
+		sign_uuid_text(db_blob(q, 1, &n), uuid);
+	}
+	db_done(q);
 	return r;
 }
 

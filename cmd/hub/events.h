@@ -9,11 +9,13 @@
 #include "buf.h"
 #include "raw.h"
 #include "registry.h"
+#include "ticket.h"
 
 enum {
 	EVENT_PAYLOAD_MAX = 10 << 20,
-	EVENT_TYPE_MAX = 256,	  /* characters */
-	EVENT_FIELD_MAX = 4096,	  /* bytes of JSON of the small fields */
+	EVENT_TYPE_MAX = 256,	/* characters */
+	EVENT_FIELD_MAX = 4096, /* bytes of JSON of the small fields */
+	EVENT_METADATA_MAX = 64 << 10,
 	EVENT_ROOM_MAX = 16 << 20 /* the JSON of one event, and then some */
 };
 
@@ -21,6 +23,7 @@ enum {
 struct event {
 	const char *type;
 	struct raw payload, correlation, reply, ref; /* at NULL: null */
+	struct raw metadata;			     /* an object */
 	const char *producer;
 	int64_t topic;
 	unsigned char id[16];
@@ -31,13 +34,20 @@ struct event {
 int event_add(struct db *db, struct event *ev, struct err *e);
 
 /* A run of events of a topic, given out in blocks so that 500 of 10 MiB each
- * cost no more memory than one. */
+ * cost no more memory than one. `write` is how the dialect writes an event. */
 struct event_run {
-	int64_t topic;
-	int64_t from, to; /* sequence numbers, both included */
-	int64_t left;	  /* how many at most */
-	char *type;	  /* only these; NULL: all. The caller frees it */
-	bool any;	  /* one was given out */
+	const struct topic *where;
+	int64_t from, to;    /* sequence numbers, both included */
+	int64_t left;	     /* how many at most */
+	bool backwards;	     /* the newest first */
+	char *type;	     /* only these; NULL: all. The caller frees it */
+	char not_by[ID_MAX]; /* a script whose events are left out, or "" */
+	void (*write)(
+		struct buf *b, struct query *q, const struct event_run *run);
+	const unsigned char *key; /* makes cursors */
+	/* What became of it: */
+	int64_t last; /* the number of the last one given out; 0: none was */
+	bool more;    /* there were more than `left` */
 };
 
 /* Appends `,`-separated JSON of the next events until `enough` bytes are there
@@ -50,9 +60,26 @@ int event_more(struct db *db, struct event_run *run, size_t enough,
 int event_newest(struct db *db, const struct event_run *run, int64_t n,
 	int64_t *seq, struct err *e);
 
-/* One event's JSON. 1, 0 there is none, -1. */
-int event_get(struct db *db, int64_t topic, const char *uuid, struct buf *out,
+/* One event's JSON, as `run` (of which topic, write and key count) has it. 1, 0
+ * there is none, -1. */
+int event_get(struct db *db, const struct event_run *run, const char *uuid,
+	struct buf *out, struct err *e);
+
+/* The number of an event by its id (a UUID), and whether there is one of a
+ * number. 1, 0 there is none, -1. */
+int event_by_id(struct db *db, int64_t topic, const char *uuid, int64_t *seq,
 	struct err *e);
+int event_is_there(struct db *db, int64_t topic, int64_t seq, struct err *e);
+
+/* The oldest event: its number and its id as text. 1, 0 there is none, -1. */
+int event_oldest(struct db *db, int64_t topic, int64_t *seq,
+	char uuid[SIGN_UUID], struct err *e);
+
+/* How the dialects write an event. */
+void event_write_classic(
+	struct buf *b, struct query *q, const struct event_run *run);
+void event_write_oauth(
+	struct buf *b, struct query *q, const struct event_run *run);
 
 /* Is there anything for event_trim to do? 1, 0, -1. */
 int event_old(struct db *db, int64_t before_ms, int64_t keep, struct err *e);

@@ -1,10 +1,8 @@
-/* hub: payload objects over HTTP: announced, put to a signed URL, shown, got
- * from a signed URL. */
+/* The signed URLs of files.h, put to and got from. */
+#include "files.h"
+
 #include "endpoints.h"
 #include "io.h"
-#include "objects.h"
-#include "raw.h"
-#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,19 +10,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { FILENAME_MAX_BYTES = 255, URL_MAX = 1024 };
-
-static void failed(struct req *r, const struct err *e)
-{
-	say("%s", e->text);
-	answer_failure(r, e);
-}
-
-static void invalid(struct req *r, const char *why)
-{
-	answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID", "%s", why);
-}
 
 /* What is signed: the verb, the object and the time. */
 static void sign(struct req *r, const char *verb, const char *id,
@@ -36,122 +21,22 @@ static void sign(struct req *r, const char *verb, const char *id,
 	free(text);
 }
 
-/* Adds `,"name":"https://…","expiration":"…"` to the answer. */
-static void add_url(
-	struct req *r, const char *name, const char *verb, const char *id)
+void file_url(struct req *r, const char *verb, const char *id, struct buf *url,
+	char when[TIME_TEXT])
 {
 	int64_t until = db_now() + r->hub->options.presign_ms;
 	char *expires = xasprintf("%lld", (long long)until);
-	char hex[SIGN_HEX], when[TIME_TEXT];
-	struct buf url = BUF_INIT(URL_MAX);
+	char hex[SIGN_HEX];
 
 	sign(r, verb, id, expires, hex);
-	web_origin(r, &url);
+	web_origin(r, url);
 	buf_printf(
-		&url, "/objects/%s?expires=%s&signature=%s", id, expires, hex);
+		url, "/objects/%s?expires=%s&signature=%s", id, expires, hex);
 	time_text(until, false, when);
-	buf_printf(&r->out, ",\"%s\":", name);
-	json_text(&r->out, buf_text(&url));
-	buf_printf(&r->out, ",\"expiration\":\"%s\"", when);
-	buf_release(&url);
 	free(expires);
 }
 
-struct announce {
-	struct object object;
-	char *filename;
-};
-
-static void announce_free(struct req *r)
-{
-	struct announce *a = r->own;
-
-	free(a->filename);
-	free(a);
-}
-
-static int announce(struct req *r, struct db *db, struct err *e)
-{
-	struct announce *a = r->own;
-
-	if (object_add(db, &a->object, a->filename, e) < 0)
-		return -1;
-	answer(r, MHD_HTTP_CREATED, "{\"object_id\":\"%s\"", a->object.id);
-	add_url(r, "upload_url", "put", a->object.id);
-	buf_char(&r->out, '}');
-	return 0;
-}
-
-/* A text without control characters, for it will be a header's value. */
-static bool is_plain(const char *s, bool ascii)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7F ||
-			(ascii && (unsigned char)*s > 0x7E))
-			return false;
-	return true;
-}
-
-/* An optional string; false: answered. */
-static bool take_text(struct req *r, const struct raw_want *w, size_t max,
-	bool ascii, char **text)
-{
-	struct buf b = BUF_INIT(max);
-
-	if (raw_is_null(w->value))
-		return true;
-	if (raw_text(w->value, &b) == 0 && b.len &&
-		is_plain(buf_text(&b), ascii)) {
-		*text = buf_detach(&b);
-		return true;
-	}
-	buf_release(&b);
-	answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID",
-		"%s is not one, or is too long", w->name);
-	return false;
-}
-
-void payloads_announce(struct req *r)
-{
-	enum { TYPE, NAME, SIZE, WANTS };
-	struct raw_want w[WANTS] = { [TYPE] = { .name = "content_type" },
-		[NAME] = { .name = "filename" },
-		[SIZE] = { .name = "size" } };
-	struct announce *a;
-	struct err e = { 0 };
-	char *type = NULL;
-
-	if (raw_object(r->body.data, r->body.len, w, WANTS, &e) < 0) {
-		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID", "%s", e.text);
-		return;
-	}
-	r->own = a = xcalloc(1, sizeof *a);
-	r->own_free = announce_free;
-	if (!take_text(r, &w[TYPE], OBJECT_TYPE_MAX - 1, true, &type) ||
-		!take_text(
-			r, &w[NAME], FILENAME_MAX_BYTES, false, &a->filename)) {
-		free(type);
-		return;
-	}
-	snprintf(a->object.content_type, sizeof a->object.content_type, "%s",
-		type ? type : "application/octet-stream");
-	free(type);
-	a->object.topic = r->topic.row;
-	a->object.size = raw_number(w[SIZE].value);
-	if (a->object.size < 0) {
-		invalid(r, "size has to be a whole number of bytes");
-	} else if (a->object.size > OBJECT_SIZE_MAX) {
-		answer_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "TOO_LARGE",
-			"An object has at most %lld bytes",
-			(long long)OBJECT_SIZE_MAX);
-	} else {
-		r->change = announce;
-		web_change(r);
-	}
-}
-
-/* Looks an object up; false: answered. */
-static bool find(struct req *r, const char *id, struct object *ob)
+bool file_find(struct req *r, const char *id, struct object *ob)
 {
 	struct err e = { 0 };
 	struct db *db = db_take(r->hub->pool, &e);
@@ -159,32 +44,11 @@ static bool find(struct req *r, const char *id, struct object *ob)
 
 	db_give(r->hub->pool, db);
 	if (found < 0)
-		failed(r, &e);
+		answer_trouble(r, &e);
 	else if (found == 0)
 		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
 			"There is no such object");
 	return found == 1;
-}
-
-void payloads_show(struct req *r)
-{
-	struct object ob;
-
-	if (!find(r, r->part[1], &ob))
-		return;
-	if (ob.topic != r->topic.row || !ob.stored) {
-		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
-			ob.topic != r->topic.row
-				? "There is no such object"
-				: "The object was not uploaded yet");
-		return;
-	}
-	answer(r, MHD_HTTP_OK,
-		"{\"object_id\":\"%s\",\"content_type\":", ob.id);
-	json_text(&r->out, ob.content_type);
-	buf_printf(&r->out, ",\"size\":%lld", (long long)ob.size);
-	add_url(r, "download_url", "get", ob.id);
-	buf_char(&r->out, '}');
 }
 
 /* Is the URL signed, for this verb, and not too old? Finds its object. false:
@@ -209,12 +73,13 @@ static bool check_url(struct req *r, const char *verb, struct object *ob)
 			"The URL has expired");
 		return false;
 	}
-	return find(r, r->part[0], ob);
+	return file_find(r, r->part[0], ob);
 }
 
 struct upload {
 	struct object object;
 	char part[OBJECT_PART]; /* "" once it is the object */
+	struct sign_sum *sum;	/* of what came, if one was announced */
 	int fd;
 };
 
@@ -223,6 +88,7 @@ static void upload_free(struct req *r)
 	struct upload *u = r->own;
 
 	close(u->fd);
+	sign_sum_free(u->sum, NULL);
 	if (u->part[0])
 		objects_drop(r->hub->objects, u->part);
 	free(u);
@@ -235,17 +101,20 @@ static int upload_sink(struct req *r, const char *p, size_t n)
 
 	if (io_write(u->fd, p, n) < 0) {
 		err_errno(&e, "writing an object");
-		failed(r, &e);
+		answer_trouble(r, &e);
 	}
+	if (u->sum)
+		sign_sum_add(u->sum, p, n);
 	return 0;
 }
 
-/* The announced length and type, in a way that can be checked before a byte
- * was taken; false: answered. */
+/* The headers that were announced, which can be checked before a byte was
+ * taken; false: answered. */
 static bool check_headers(struct req *r, const struct object *ob)
 {
 	const char *length = web_header(r, "Content-Length");
 	const char *type = web_header(r, "Content-Type");
+	const char *sum = web_header(r, FILE_CHECKSUM_HEADER);
 	char *want;
 	bool same;
 
@@ -265,7 +134,23 @@ static bool check_headers(struct req *r, const struct object *ob)
 		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID",
 			"The Content-Type is not the announced %s",
 			ob->content_type);
+	else if (ob->checksum[0] && (!sum || strcmp(sum, ob->checksum) != 0))
+		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID",
+			"The announced " FILE_CHECKSUM_HEADER " is needed");
 	return r->status == 0;
+}
+
+/* Is what came what was announced? */
+static bool is_whole(struct upload *u)
+{
+	unsigned char want[SIGN_KEY], got[SIGN_KEY];
+
+	if (u->sum == NULL)
+		return true;
+	sign_sum_free(u->sum, got);
+	u->sum = NULL;
+	return sign_hash_read(u->object.checksum, want) == 0 &&
+	       sign_equal(want, got, sizeof got);
 }
 
 void object_put_begin(struct req *r)
@@ -279,10 +164,12 @@ void object_put_begin(struct req *r)
 			r->own = u;
 			r->own_free = upload_free;
 			r->sink = upload_sink;
+			if (u->object.checksum[0])
+				u->sum = sign_sum_new();
 			return;
 		}
 		err_errno(&e, "making a file for an object");
-		failed(r, &e);
+		answer_trouble(r, &e);
 	}
 	free(u);
 }
@@ -324,6 +211,11 @@ void object_put(struct req *r)
 		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID",
 			"The size is not the announced %lld bytes",
 			(long long)u->object.size);
+		return;
+	}
+	if (!is_whole(u)) {
+		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID",
+			"The bytes do not have the announced checksum");
 		return;
 	}
 	r->prepare = store;

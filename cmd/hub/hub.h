@@ -7,7 +7,7 @@
 
 #include "db.h"
 #include "objects.h"
-#include "sign.h"
+#include "ticket.h"
 #include "work.h"
 
 #include <stdatomic.h>
@@ -18,7 +18,8 @@ struct web;
 struct hub_options {
 	const char *listen, *cert, *key, *admin_token_file;
 	long retention_ms, retention_count; /* 0: no limit */
-	long presign_ms, heartbeat_ms, token_ms;
+	long presign_ms, heartbeat_ms;
+	long token_ms; /* 0: as long as the dialect has it */
 	bool require_user_agent, no_rate_limits;
 };
 

@@ -4,6 +4,7 @@
 #include "buf.h"
 #include "codes.h"
 #include "events.h"
+#include "replays.h"
 #include "stop.h"
 
 #include <stddef.h>
@@ -12,6 +13,7 @@ enum {
 	INTERVAL_MS = 10000,
 	CODES_MS = 600000,
 	PENDING_MS = 3600000, /* beyond the life of an upload URL */
+	UNNAMED_MS = 24 * PENDING_MS,
 	IDS_MAX = 1 << 16
 };
 
@@ -48,13 +50,20 @@ static int trim_objects(struct batch *b, struct db *db, struct err *e)
 {
 	int64_t pending = db_now() - b->hub->options.presign_ms - PENDING_MS;
 
-	return object_trim(db, cutoff(b->hub), pending, &b->ids, e);
+	return object_trim(
+		db, cutoff(b->hub), pending, pending - UNNAMED_MS, &b->ids, e);
 }
 
 static int trim_codes(struct batch *b, struct db *db, struct err *e)
 {
 	(void)b;
 	return code_sweep(db, e);
+}
+
+static int trim_replays(struct batch *b, struct db *db, struct err *e)
+{
+	(void)b;
+	return replay_sweep(db, e);
 }
 
 /* One batch after the other until there is nothing left, or trouble. */
@@ -118,5 +127,6 @@ void keep_pulse(struct keep *k, struct hub *hub)
 	if (now >= k->codes_due) {
 		k->codes_due = now + CODES_MS;
 		trim_all(hub, trim_codes);
+		trim_all(hub, trim_replays);
 	}
 }

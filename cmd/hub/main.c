@@ -21,13 +21,18 @@ static struct admin_options admin = { .grants = { grant_items, 0, GRANTS_MAX },
 static struct hub_options hub = { .listen = "127.0.0.1:8787",
 	.retention_ms = 7 * DAY_MS,
 	.presign_ms = 15 * MINUTE_MS,
-	.heartbeat_ms = 15000,
-	.token_ms = HOUR_MS };
+	.heartbeat_ms = 15000 };
 
 #define DB_ROW                                                                 \
 	{                                                                      \
 		OPT_TEXT, "db", 0, &db_path, "FILE",                           \
 			"the database; its objects lie in FILE.objects", 0, 0  \
+	}
+#define TTL_ROW                                                                \
+	{                                                                      \
+		OPT_DURATION, "ttl", 0, &admin.ttl_ms, "TIME",                 \
+			"issue: how long the code works (1h)", 1000,           \
+			365 * DAY_MS                                           \
 	}
 #define END_ROW                                                                \
 	{                                                                      \
@@ -39,10 +44,11 @@ static const struct opt script_rows[] = { DB_ROW,
 	{ OPT_LIST, "grant", 0, &admin.grants, "TOPIC:ACTION",
 		"script add: grant it read or write; repeatable", 0, 0 },
 	END_ROW };
-static const struct opt code_rows[] = { DB_ROW,
-	{ OPT_DURATION, "ttl", 0, &admin.ttl_ms, "TIME",
-		"issue: how long the code works (1h)", 1000, 365 * DAY_MS },
+static const struct opt code_rows[] = { DB_ROW, TTL_ROW,
+	{ OPT_FLAG, "oauth", 0, &admin.oauth, NULL,
+		"code issue: a code of the oauth dialect (act_...)", 0, 0 },
 	END_ROW };
+static const struct opt invite_rows[] = { DB_ROW, TTL_ROW, END_ROW };
 static const struct opt serve_rows[] = { DB_ROW,
 	{ OPT_TEXT, "listen", 0, &hub.listen, "HOST:PORT",
 		"serve: where (127.0.0.1:8787); port 0: any", 0, 0 },
@@ -59,7 +65,8 @@ static const struct opt serve_rows[] = { DB_ROW,
 		"serve: a sign of life on streams every (15s)", 1000,
 		10 * MINUTE_MS },
 	{ OPT_DURATION, "token-ttl", 0, &hub.token_ms, "TIME",
-		"serve: how long access tokens work (1h)", 1000, 30 * DAY_MS },
+		"serve: how long access tokens work (1h; oauth: 10m)", 1000,
+		30 * DAY_MS },
 	{ OPT_TEXT, "admin-token-file", 0, &hub.admin_token_file, "FILE",
 		"serve: the console's token; without it, no console", 0, 0 },
 	{ OPT_FLAG, "require-user-agent", 0, &hub.require_user_agent, NULL,
@@ -79,7 +86,8 @@ static const char about[] =
 	"  script remove SCRIPT               with its grants and tokens\n"
 	"  grant add SCRIPT TOPIC:ACTION...   ACTION is read or write\n"
 	"  grant remove SCRIPT TOPIC:ACTION...\n"
-	"  code issue SCRIPT [--ttl TIME]     prints an activation code, once\n"
+	"  code issue SCRIPT [--ttl TIME] [--oauth]\n"
+	"                                     prints an activation code, once\n"
 	"  invite issue TOPIC:ACTION          prints an invite code, once";
 
 #define MAX_ANY 1000
@@ -108,10 +116,10 @@ static const struct command {
 		plain_rows, 2, MAX_ANY, false, admin_grant_add },
 	{ "grant", "remove", "--db FILE grant remove SCRIPT TOPIC:ACTION...",
 		plain_rows, 2, MAX_ANY, false, admin_grant_remove },
-	{ "code", "issue", "--db FILE code issue SCRIPT [--ttl TIME]",
+	{ "code", "issue", "--db FILE code issue SCRIPT [--ttl TIME] [--oauth]",
 		code_rows, 1, 1, false, admin_code_issue },
 	{ "invite", "issue", "--db FILE invite issue TOPIC:ACTION [--ttl TIME]",
-		code_rows, 1, 1, false, admin_invite_issue },
+		invite_rows, 1, 1, false, admin_invite_issue },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -109,18 +109,35 @@ int object_add(
 	snprintf(ob->id, sizeof ob->id, "obj_%s", uuid);
 	return db_exec(db, e,
 		       "INSERT INTO objects (id, topic, content_type, "
-		       "filename, size, created) VALUES (?, ?, ?, ?, ?, ?)",
-		       "tittii", ob->id, ob->topic, ob->content_type, filename,
-		       ob->size, db_now()) < 0
+		       "filename, size, checksum, committed, created) "
+		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		       "tittitii", ob->id, ob->topic, ob->content_type,
+		       filename, ob->size,
+		       ob->checksum[0] ? ob->checksum : NULL,
+		       (int64_t)ob->committed, db_now()) < 0
 		       ? -1
 		       : 0;
+}
+
+bool object_id_read(const char *text, char id[ID_MAX])
+{
+	unsigned char raw[16];
+	char uuid[SIGN_UUID];
+
+	id[0] = '\0';
+	if ((strncmp(text, "obj_", 4) != 0 && strncmp(text, "pob_", 4) != 0) ||
+		sign_uuid_read(text + 4, raw) < 0)
+		return false;
+	sign_uuid_text(raw, uuid);
+	snprintf(id, ID_MAX, "obj_%s", uuid);
+	return true;
 }
 
 int object_find(struct db *db, const char *id, struct object *ob, struct err *e)
 {
 	struct query *q = db_query(db, e,
-		"SELECT id, topic, size, stored, content_type FROM objects "
-		"WHERE id = ?",
+		"SELECT id, topic, size, stored, content_type, committed, "
+		"checksum FROM objects WHERE id = ?",
 		"t", id);
 	int r = db_step(q, e);
 
@@ -132,6 +149,9 @@ int object_find(struct db *db, const char *id, struct object *ob, struct err *e)
 		ob->stored = db_int(q, 3) != 0;
 		snprintf(ob->content_type, sizeof ob->content_type, "%s",
 			db_text(q, 4));
+		ob->committed = db_int(q, 5) != 0;
+		snprintf(
+			ob->checksum, sizeof ob->checksum, "%s", db_text(q, 6));
 	}
 	db_done(q);
 	return r;
@@ -143,14 +163,21 @@ int object_stored(struct db *db, const char *id, struct err *e)
 		db, e, "UPDATE objects SET stored = 1 WHERE id = ?", "t", id);
 }
 
+int object_commit(struct db *db, const char *id, struct err *e)
+{
+	return db_exec(db, e, "UPDATE objects SET committed = 1 WHERE id = ?",
+		"t", id);
+}
+
 int object_trim(struct db *db, int64_t before_ms, int64_t pending_ms,
-	struct buf *ids, struct err *e)
+	int64_t named_ms, struct buf *ids, struct err *e)
 {
 	struct query *q = db_query(db, e,
 		"SELECT id FROM objects WHERE created < ?1 UNION "
 		"SELECT id FROM objects WHERE stored = 0 AND created < ?2 "
-		"LIMIT ?3",
-		"iii", before_ms, pending_ms, (int64_t)TRIM_ROWS);
+		"UNION SELECT id FROM objects WHERE committed = 0 "
+		"AND created < ?3 LIMIT ?4",
+		"iiii", before_ms, pending_ms, named_ms, (int64_t)TRIM_ROWS);
 	size_t from = ids->len;
 	int n = 0, r;
 

@@ -18,7 +18,7 @@
 
 #define OBJECT_SIZE_MAX ((int64_t)5 << 30)
 
-enum { OBJECT_TYPE_MAX = 256, OBJECT_PART = 48 };
+enum { OBJECT_TYPE_MAX = 256, OBJECT_PART = 48, OBJECT_SUM = 72 };
 
 struct objects;
 
@@ -26,7 +26,9 @@ struct object {
 	char id[ID_MAX];
 	int64_t topic;
 	int64_t size;
-	bool stored; /* its file is there */
+	bool stored;	/* its file is there */
+	bool committed; /* may be shown; oauth: an event has named it */
+	char checksum[OBJECT_SUM]; /* as announced: hex or base64; "" */
 	char content_type[OBJECT_TYPE_MAX];
 };
 
@@ -44,12 +46,17 @@ int object_add(struct db *db, struct object *ob, const char *filename,
 int object_find(struct db *db, const char *id, struct object *ob,
 	struct err *e); /* 1, 0 there is none, -1 */
 int object_stored(struct db *db, const char *id, struct err *e);
+int object_commit(struct db *db, const char *id, struct err *e);
+
+/* The id that "obj_<uuid>" and "pob_<uuid>" are the same name for. Pure. */
+bool object_id_read(const char *text, char id[ID_MAX]);
 
 /* Deletes the rows of a batch that was made before `before_ms` (or announced
- * before `pending_ms` and never stored); their ids go to `ids`, one a line, for
- * objects_remove after the commit. The number of rows, or -1. */
+ * before `pending_ms` and never stored, or stored before `named_ms` and never
+ * named by an event); their ids go to `ids`, one a line, for objects_remove
+ * after the commit. The number of rows, or -1. */
 int object_trim(struct db *db, int64_t before_ms, int64_t pending_ms,
-	struct buf *ids, struct err *e);
+	int64_t named_ms, struct buf *ids, struct err *e);
 
 /* Files. A part is opened for writing under a name of its own, then kept as
  * the object or dropped; the descriptor is the caller's to close. */

@@ -51,6 +51,8 @@ int topic_by_id(struct db *db, const char *uuid, struct topic *t, struct err *e)
 	unsigned char raw[16];
 	char id[SIGN_UUID];
 
+	if (strncmp(uuid, "top_", 4) == 0)
+		uuid += 4;
 	if (sign_uuid_read(uuid, raw) < 0)
 		return 0;
 	sign_uuid_text(raw, id);
@@ -111,6 +113,7 @@ static int take_script(struct query *q, struct script *s, struct err *e)
 		s->active = secret && n == sizeof s->secret;
 		if (s->active)
 			memcpy(s->secret, secret, n);
+		snprintf(s->client, sizeof s->client, "%s", db_text(q, 4));
 	}
 	db_done(q);
 	return r;
@@ -118,32 +121,42 @@ static int take_script(struct query *q, struct script *s, struct err *e)
 
 int script_by_id(struct db *db, const char *id, struct script *s, struct err *e)
 {
-	return take_script(
-		db_query(db, e,
-			"SELECT row, generation, id, secret FROM scripts "
-			"WHERE id = ?",
-			"t", id),
+	return take_script(db_query(db, e,
+				   "SELECT row, generation, id, secret, client "
+				   "FROM scripts "
+				   "WHERE id = ?",
+				   "t", id),
 		s, e);
 }
 
 int script_by_row(struct db *db, int64_t row, struct script *s, struct err *e)
 {
-	return take_script(
-		db_query(db, e,
-			"SELECT row, generation, id, secret FROM scripts "
-			"WHERE row = ?",
-			"i", row),
+	return take_script(db_query(db, e,
+				   "SELECT row, generation, id, secret, client "
+				   "FROM scripts "
+				   "WHERE row = ?",
+				   "i", row),
+		s, e);
+}
+
+int script_by_client(
+	struct db *db, const char *client, struct script *s, struct err *e)
+{
+	return take_script(db_query(db, e,
+				   "SELECT row, generation, id, secret, client "
+				   "FROM scripts WHERE client = ?",
+				   "t", client),
 		s, e);
 }
 
 int script_find(
 	struct db *db, const char *id_or_name, struct script *s, struct err *e)
 {
-	return take_script(
-		db_query(db, e,
-			"SELECT row, generation, id, secret FROM scripts "
-			"WHERE id = ?1 OR name = ?1",
-			"t", id_or_name),
+	return take_script(db_query(db, e,
+				   "SELECT row, generation, id, secret, client "
+				   "FROM scripts "
+				   "WHERE id = ?1 OR name = ?1",
+				   "t", id_or_name),
 		s, e);
 }
 
@@ -183,17 +196,17 @@ int script_remove(struct db *db, const struct script *s, struct err *e)
 	return 0;
 }
 
-int script_renew(struct db *db, struct script *s, char secret[SIGN_SECRET],
-	struct err *e)
+int script_renew(struct db *db, struct script *s, const char *client,
+	char secret[SIGN_SECRET], struct err *e)
 {
 	unsigned char hash[SIGN_KEY];
 
-	sign_secret("sec_", secret);
+	sign_secret(client ? "aks_" : "sec_", secret);
 	sign_hash(secret, strlen(secret), hash);
 	if (db_exec(db, e,
-		    "UPDATE scripts SET secret = ?, "
+		    "UPDATE scripts SET secret = ?, client = ?, "
 		    "generation = generation + 1 WHERE row = ?",
-		    "bi", hash, sizeof hash, s->row) != 1 ||
+		    "bti", hash, sizeof hash, client, s->row) != 1 ||
 		db_exec(db, e,
 			"DELETE FROM codes WHERE script = ? "
 			"AND kind = 'refresh'",
@@ -201,6 +214,7 @@ int script_renew(struct db *db, struct script *s, char secret[SIGN_SECRET],
 		return -1;
 	s->generation++;
 	s->active = true;
+	snprintf(s->client, sizeof s->client, "%s", client ? client : "");
 	memcpy(s->secret, hash, sizeof hash);
 	return 0;
 }

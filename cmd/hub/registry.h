@@ -25,6 +25,7 @@ struct script {
 	int64_t generation;
 	char id[ID_MAX];
 	bool active;			/* has a secret */
+	char client[ID_MAX];		/* oauth: the id beside it, else "" */
 	unsigned char secret[SIGN_KEY]; /* its hash */
 };
 
@@ -32,6 +33,7 @@ struct script {
 int action_read(const char *s);
 const char *action_text(int action);
 
+/* `uuid` may be prefixed by "top_". */
 int topic_by_id(
 	struct db *db, const char *uuid, struct topic *t, struct err *e);
 int topic_find(
@@ -49,10 +51,14 @@ int script_add(
 	struct db *db, const char *name, struct script *s, struct err *e);
 int script_remove(struct db *db, const struct script *s, struct err *e);
 
-/* A new secret: the old one, its tokens and its refresh tokens are dead. The
- * secret itself is in `secret` and nowhere else. */
-int script_renew(struct db *db, struct script *s, char secret[SIGN_SECRET],
-	struct err *e);
+int script_by_client(
+	struct db *db, const char *client, struct script *s, struct err *e);
+
+/* A new secret: the old one, its tokens and its refresh tokens are dead, in
+ * whatever dialect they were. `client` goes with the new one: NULL in classic.
+ * The secret itself is in `secret` and nowhere else. */
+int script_renew(struct db *db, struct script *s, const char *client,
+	char secret[SIGN_SECRET], struct err *e);
 
 /* The ACTION_ bits that a script has in a topic, or -1. */
 int grant_bits(struct db *db, int64_t script, int64_t topic, struct err *e);

@@ -1,8 +1,23 @@
 #include "routes.h"
 
+#include "endpoints.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+enum { CONSOLE_MAX = 64 << 10 };
+
+/* What stands behind "Bearer " in the Authorization header, or NULL. */
+static const char *bearer(struct req *r)
+{
+	const char *s = web_header(r, "Authorization");
+
+	if (s == NULL || strncasecmp(s, "Bearer ", 7) != 0)
+		return NULL;
+	s += 7;
+	return s + strspn(s, " ");
+}
 
 /* Does `url` have the form of `path`? What its "*" stand for goes to part. */
 static bool matches(
@@ -26,9 +41,7 @@ static bool matches(
 	return *url == '\0';
 }
 
-static const struct route *const dialects[] = { classic_routes };
-
-/* Looks through one dialect; what other methods would do goes to r->allow. */
+/* Looks through a table; what other methods would do goes to r->allow. */
 static void look(struct req *r, const struct route *c, const char *method,
 	const char *url)
 {
@@ -46,11 +59,19 @@ static void look(struct req *r, const struct route *c, const char *method,
 
 static void find_route(struct req *r, const char *method, const char *url)
 {
+	static const struct dialect *const all[] = { &dialect_classic,
+		&dialect_oauth, &dialect_grants };
 	const struct route *c;
 	size_t i;
 
-	for (i = 0; i < sizeof dialects / sizeof dialects[0]; i++)
-		look(r, dialects[i], method, url);
+	look(r, r->dialect->routes, method, url);
+	look(r, shared_routes, method, url);
+	/* Who has no token yet says by the address what it speaks. */
+	for (i = 0; i < sizeof all / sizeof all[0] && r->route == NULL; i++) {
+		look(r, all[i]->routes, method, url);
+		if (r->route)
+			r->dialect = all[i];
+	}
 	c = r->route;
 	if (c) {
 		r->allow[0] = '\0';
@@ -66,17 +87,6 @@ static void find_route(struct req *r, const char *method, const char *url)
 	else
 		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
 			"There is nothing at this address");
-}
-
-/* What stands behind "Bearer " in the Authorization header, or NULL. */
-static const char *bearer(struct req *r)
-{
-	const char *s = web_header(r, "Authorization");
-
-	if (s == NULL || strncasecmp(s, "Bearer ", 7) != 0)
-		return NULL;
-	s += 7;
-	return s + strspn(s, " ");
 }
 
 static void unauthorized(struct req *r, const char *why)
@@ -136,10 +146,8 @@ static void check_script(struct req *r)
 	if (ok == 0 && r->status == 0 && r->route->needs != NEEDS_TOKEN)
 		ok = check_grant(r, db, &e);
 	db_give(r->hub->pool, db);
-	if (ok < 0) {
-		say("%s", e.text);
-		answer_failure(r, &e);
-	}
+	if (ok < 0)
+		answer_trouble(r, &e);
 }
 
 static void check_admin(struct req *r)
@@ -153,9 +161,21 @@ static void check_admin(struct req *r)
 		unauthorized(r, "The admin token is needed");
 }
 
+const struct route shared_routes[] = { { "PUT", "/objects/*", NEEDS_SIGNATURE,
+					       0, object_put,
+					       object_put_begin },
+	{ "GET", "/objects/*", NEEDS_SIGNATURE, 0, object_get, NULL },
+	{ "POST", "/console/scripts/*/activation-codes", NEEDS_ADMIN,
+		CONSOLE_MAX, console_issue_code, NULL },
+	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL } };
+
 void route_request(struct req *r, const char *method, const char *url)
 {
-	const char *agent = web_header(r, "User-Agent");
+	const char *agent = web_header(r, "User-Agent"), *token = bearer(r);
+
+	r->dialect = token && token_kind(token) == TOKEN_OAUTH
+			     ? &dialect_oauth
+			     : &dialect_classic;
 
 	if (r->hub->options.require_user_agent && !(agent && *agent)) {
 		answer_error(r, MHD_HTTP_FORBIDDEN, "FORBIDDEN",
@@ -185,20 +205,19 @@ void route_request(struct req *r, const char *method, const char *url)
 	}
 }
 
-int route_may(struct hub *hub, const struct token *t, int64_t topic, int action,
-	struct err *e)
+enum route_right route_may(struct hub *hub, const struct token *t,
+	int64_t topic, int action, struct err *e)
 {
 	struct db *db = db_take(hub->pool, e);
 	struct script s;
+	enum route_right right = RIGHT_NO_TOKEN;
 	int r = db ? script_by_row(db, t->script, &s, e) : -1;
 
-	if (r == 1)
-		r = s.generation == t->generation && t->expires_ms > db_now();
-	if (r == 1) {
+	if (r == 1 && s.generation == t->generation &&
+		t->expires_ms > db_now()) {
 		r = grant_bits(db, t->script, topic, e);
-		if (r >= 0)
-			r = (r & action) != 0;
+		right = r > 0 && (r & action) ? RIGHT_YES : RIGHT_NO_GRANT;
 	}
 	db_give(hub->pool, db);
-	return r;
+	return r < 0 ? RIGHT_ERROR : right;
 }

@@ -2,7 +2,9 @@
  *
  * Every endpoint is one line of a table, which also says what has to be right
  * before it is called: a token, a grant in the topic that the path names. So
- * no endpoint can forget to look. Each dialect has a table of its own. */
+ * no endpoint can forget to look. Each dialect has a table of its own; which of
+ * them a request speaks is told by its token, or by the address where that is
+ * in one table only. */
 #ifndef AGENTRUX_HUB_ROUTES_H
 #define AGENTRUX_HUB_ROUTES_H
 
@@ -26,15 +28,29 @@ struct route {
 	void (*begin)(struct req *r);
 };
 
-/* Ends with an entry whose method is NULL. */
-extern const struct route classic_routes[];
+struct dialect {
+	const struct route *routes; /* to an entry whose method is NULL */
+	void (*error)(struct buf *out, const char *code, const char *text);
+};
+
+extern const struct dialect dialect_classic, dialect_oauth;
+extern const struct dialect dialect_grants; /* RFC 6749 and what goes by it */
+
+/* Addresses that all have in common. */
+extern const struct route shared_routes[];
 
 /* Fills in r->route and the rest, or answers: 403 without a User-Agent if that
  * is asked for, 404, 405, 401, 403, 503. */
 void route_request(struct req *r, const char *method, const char *url);
 
-/* Is the token still good for `action` in the topic? 1 yes, 0 no, -1 error. */
-int route_may(struct hub *hub, const struct token *t, int64_t topic, int action,
-	struct err *e);
+/* Is the token still good for `action` in the topic? */
+enum route_right {
+	RIGHT_ERROR = -1,
+	RIGHT_YES,
+	RIGHT_NO_TOKEN,
+	RIGHT_NO_GRANT
+};
+enum route_right route_may(struct hub *hub, const struct token *t,
+	int64_t topic, int action, struct err *e);
 
 #endif

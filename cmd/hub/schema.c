@@ -1,7 +1,8 @@
 #include "schema.h"
 
-/* The numbers of the last two lines are those of schema.h. */
-const char schema_text[] =
+/* What version 0, an empty file, and so on become: never changed once it is
+ * out, only added to. */
+const char *const schema_steps[SCHEMA_VERSION] = {
 	"CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL);"
 
 	/* last_seq outlives the events: a number is never given twice. */
@@ -57,5 +58,27 @@ const char schema_text[] =
 	"CREATE INDEX objects_created ON objects (created);"
 	"CREATE INDEX objects_pending ON objects (created) WHERE stored = 0;"
 
-	"PRAGMA application_id = 1095193944;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA application_id = 1095193944;" /* SCHEMA_APPLICATION */
+	"PRAGMA user_version = 1;",
+
+	/* The oauth dialect. client: the id that goes with the secret there,
+	 * NULL in classic. metadata: JSON as it came. An object is committed
+	 * by the event that names it; checksum is as it was announced. */
+	"ALTER TABLE scripts ADD COLUMN client TEXT;"
+	"CREATE UNIQUE INDEX scripts_client ON scripts (client);"
+	"ALTER TABLE events ADD COLUMN metadata BLOB;"
+	"ALTER TABLE objects ADD COLUMN checksum TEXT;"
+	"ALTER TABLE objects ADD COLUMN "
+	"committed INTEGER NOT NULL DEFAULT 1;"
+	"CREATE INDEX objects_uncommitted ON objects (created) "
+	"WHERE committed = 0;"
+
+	/* Answers to publishing under an idempotency key. hash: of script and
+	 * key; body: the hash of topic and body; event: its id. */
+	"CREATE TABLE replays ("
+	"hash BLOB PRIMARY KEY, body BLOB NOT NULL, event BLOB NOT NULL,"
+	"at INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX replays_at ON replays (at);"
+
+	"PRAGMA user_version = 2;"
+};

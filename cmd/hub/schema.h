@@ -6,8 +6,9 @@
 #ifndef AGENTRUX_HUB_SCHEMA_H
 #define AGENTRUX_HUB_SCHEMA_H
 
-enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x41475558 };
+enum { SCHEMA_VERSION = 2, SCHEMA_APPLICATION = 0x41475558 };
 
-extern const char schema_text[];
+/* Each makes of one version the next. */
+extern const char *const schema_steps[SCHEMA_VERSION];
 
 #endif

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct sign_sum {
+	EVP_MD_CTX *ctx;
+};
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			       "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -32,7 +36,34 @@ void sign_hash(const void *p, size_t n, unsigned char out[SIGN_KEY])
 		hopeless("SHA-256");
 }
 
-static void mac(const unsigned char key[SIGN_KEY], const void *p, size_t n,
+struct sign_sum *sign_sum_new(void)
+{
+	struct sign_sum *s = xcalloc(1, sizeof *s);
+
+	s->ctx = EVP_MD_CTX_new();
+	if (s->ctx == NULL ||
+		EVP_DigestInit_ex(s->ctx, EVP_sha256(), NULL) != 1)
+		hopeless("SHA-256");
+	return s;
+}
+
+void sign_sum_add(struct sign_sum *s, const void *p, size_t n)
+{
+	if (EVP_DigestUpdate(s->ctx, p, n) != 1)
+		hopeless("SHA-256");
+}
+
+void sign_sum_free(struct sign_sum *s, unsigned char out[SIGN_KEY])
+{
+	if (s == NULL)
+		return;
+	if (out && EVP_DigestFinal_ex(s->ctx, out, NULL) != 1)
+		hopeless("SHA-256");
+	EVP_MD_CTX_free(s->ctx);
+	free(s);
+}
+
+void sign_mac(const unsigned char key[SIGN_KEY], const void *p, size_t n,
 	unsigned char out[SIGN_KEY])
 {
 	unsigned len = SIGN_KEY;
@@ -48,7 +79,7 @@ void sign_text(const unsigned char key[SIGN_KEY], const char *domain,
 	unsigned char out[SIGN_KEY];
 	size_t i;
 
-	mac(key, all, strlen(all), out);
+	sign_mac(key, all, strlen(all), out);
 	free(all);
 	for (i = 0; i < SIGN_KEY; i++)
 		snprintf(hex + 2 * i, 3, "%02x", out[i]);
@@ -69,9 +100,9 @@ bool sign_equal_text(const char *a, const char *b)
 	return sign_equal(ha, hb, SIGN_KEY);
 }
 
-/* base64url without padding; returns the length. */
-static size_t encode(const unsigned char *p, size_t n, char *out)
+size_t sign_encode(const void *bytes, size_t n, char *out)
 {
+	const unsigned char *p = bytes;
 	uint32_t bits = 0;
 	int have = 0;
 	size_t len = 0;
@@ -87,8 +118,7 @@ static size_t encode(const unsigned char *p, size_t n, char *out)
 	return len;
 }
 
-/* The way back, exactly `n` bytes and in their only spelling; else -1. */
-static int decode(const char *s, unsigned char *out, size_t n)
+int sign_decode(const char *s, unsigned char *out, size_t n)
 {
 	uint32_t bits = 0;
 	int have = 0;
@@ -120,7 +150,7 @@ void sign_secret(const char *prefix, char out[SIGN_SECRET])
 
 	sign_random(r, sizeof r);
 	memcpy(out, prefix, n);
-	encode(r, sizeof r, out + n);
+	sign_encode(r, sizeof r, out + n);
 	explicit_bzero(r, sizeof r);
 }
 
@@ -186,56 +216,44 @@ int sign_uuid_read(const char *text, unsigned char out[16])
 	return 0;
 }
 
-/* On the wire: "atk_" and base64url of version, three numbers and the mac. */
-enum { TOKEN_SAID = 1 + 3 * 8, TOKEN_BYTES = TOKEN_SAID + SIGN_KEY };
-
-static const char token_prefix[] = "atk_";
-
-static void put64(unsigned char *p, int64_t v)
+/* Hex in either case, or base64 with its padding. */
+int sign_hash_read(const char *text, unsigned char out[SIGN_KEY])
 {
-	int i;
+	static const char hex[] = "0123456789abcdef0123456789ABCDEF";
+	char url[44]; /* the same in base64url: 43 characters */
+	size_t n = strlen(text), i;
 
-	for (i = 0; i < 8; i++)
-		p[i] = (unsigned char)((uint64_t)v >> (56 - 8 * i));
-}
+	if (n == 2 * SIGN_KEY && strspn(text, hex) == n) {
+		for (i = 0; i < SIGN_KEY; i++) {
+			long high = strchr(hex, text[2 * i]) - hex;
+			long low = strchr(hex, text[2 * i + 1]) - hex;
 
-static int64_t get64(const unsigned char *p)
-{
-	uint64_t v = 0;
-	int i;
-
-	for (i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return (int64_t)v;
-}
-
-void token_make(const unsigned char key[SIGN_KEY], const struct token *t,
-	char out[SIGN_TOKEN])
-{
-	unsigned char raw[TOKEN_BYTES] = { 1 };
-
-	put64(raw + 1, t->script);
-	put64(raw + 9, t->generation);
-	put64(raw + 17, t->expires_ms);
-	mac(key, raw, TOKEN_SAID, raw + TOKEN_SAID);
-	memcpy(out, token_prefix, sizeof token_prefix);
-	encode(raw, sizeof raw, out + sizeof token_prefix - 1);
-}
-
-int token_read(
-	const unsigned char key[SIGN_KEY], const char *text, struct token *t)
-{
-	unsigned char raw[TOKEN_BYTES], want[SIGN_KEY];
-	size_t n = sizeof token_prefix - 1;
-
-	if (strncmp(text, token_prefix, n) != 0 ||
-		decode(text + n, raw, sizeof raw) < 0 || raw[0] != 1)
+			out[i] = (unsigned char)((high & 15) << 4 | (low & 15));
+		}
+		return 0;
+	}
+	if (n != 44 || text[43] != '=' || strpbrk(text, "-_"))
 		return -1;
-	mac(key, raw, TOKEN_SAID, want);
-	if (!sign_equal(want, raw + TOKEN_SAID, SIGN_KEY))
-		return -1;
-	t->script = get64(raw + 1);
-	t->generation = get64(raw + 9);
-	t->expires_ms = get64(raw + 17);
-	return 0;
+	for (i = 0; i < 43; i++)
+		url[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+	url[43] = '\0';
+	return sign_decode(url, out, SIGN_KEY);
+}
+
+void sign_block(const unsigned char key[SIGN_KEY], const char *domain,
+	bool back, const unsigned char in[16], unsigned char out[16])
+{
+	unsigned char own[SIGN_KEY];
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int n = 0;
+
+	sign_mac(key, domain, strlen(domain), own);
+	if (ctx == NULL ||
+		EVP_CipherInit_ex(ctx, EVP_aes_256_ecb(), NULL, own, NULL,
+			back ? 0 : 1) != 1 ||
+		EVP_CIPHER_CTX_set_padding(ctx, 0) != 1 ||
+		EVP_CipherUpdate(ctx, out, &n, in, 16) != 1 || n != 16)
+		hopeless("AES");
+	EVP_CIPHER_CTX_free(ctx);
+	explicit_bzero(own, sizeof own);
 }

@@ -1,7 +1,7 @@
 /* hub: randomness, hashes and signatures; the only user of OpenSSL here.
  *
  * Also what is made of them: secrets and codes (a prefix and 256 random bits),
- * UUIDs, access tokens. Whatever cannot be had from OpenSSL ends the process:
+ * UUIDs; ticket.h has the rest. Whatever cannot be had from OpenSSL ends the process:
  * to go on with a weak secret would be worse. Thread-safe. */
 #ifndef AGENTRUX_HUB_SIGN_H
 #define AGENTRUX_HUB_SIGN_H
@@ -14,7 +14,6 @@ enum {
 	SIGN_KEY = 32,	  /* bytes of a key, a hash, a signature */
 	SIGN_SECRET = 64, /* room for a secret with its prefix and NUL */
 	SIGN_UUID = 37,	  /* room for a UUID as text */
-	SIGN_TOKEN = 96,  /* room for an access token */
 	SIGN_HEX = 2 * 32 + 1
 };
 
@@ -42,19 +41,29 @@ void sign_uuid_text(const unsigned char id[16], char out[SIGN_UUID]);
 /* 36 characters, any case; -1 if it is not a UUID. */
 int sign_uuid_read(const char *text, unsigned char out[16]);
 
-/* What an access token says. It is checked without the database, but that its
- * generation is still the script's: a new secret makes a new generation. */
-struct token {
-	int64_t script; /* row */
-	int64_t generation;
-	int64_t expires_ms;
-};
+/* SHA-256 of what comes in pieces. */
+struct sign_sum;
+struct sign_sum *sign_sum_new(void);
+void sign_sum_add(struct sign_sum *s, const void *p, size_t n);
 
-void token_make(const unsigned char key[SIGN_KEY], const struct token *t,
-	char out[SIGN_TOKEN]);
+/* The hash, or nothing with `out` NULL; frees. NULL is fine then. */
+void sign_sum_free(struct sign_sum *s, unsigned char out[SIGN_KEY]);
 
-/* 0 if it is one of ours (it may have expired all the same), else -1. */
-int token_read(
-	const unsigned char key[SIGN_KEY], const char *text, struct token *t);
+/* A hash as hex (any case) or base64 (padded); -1 if it is neither. */
+int sign_hash_read(const char *text, unsigned char out[SIGN_KEY]);
+
+/* 16 bytes to 16 others and, with `back`, the way back (AES-256): the same
+ * bytes always make the same. `domain` as above. */
+void sign_block(const unsigned char key[SIGN_KEY], const char *domain,
+	bool back, const unsigned char in[16], unsigned char out[16]);
+
+/* HMAC-SHA-256 of bytes. */
+void sign_mac(const unsigned char key[SIGN_KEY], const void *p, size_t n,
+	unsigned char out[SIGN_KEY]);
+
+/* base64url without padding; and the way back, exactly `n` bytes in their only
+ * spelling, else -1. */
+size_t sign_encode(const void *p, size_t n, char *out);
+int sign_decode(const char *s, unsigned char *out, size_t n);
 
 #endif

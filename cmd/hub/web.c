@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,6 +55,13 @@ int web_query_number(struct req *r, const char *name, int64_t *v)
 	return -1;
 }
 
+bool web_query_flag(struct req *r, const char *name)
+{
+	const char *s = web_query(r, name);
+
+	return s && (strcasecmp(s, "true") == 0 || strcmp(s, "1") == 0);
+}
+
 void web_origin(struct req *r, struct buf *out)
 {
 	const char *host = web_header(r, "Host");
@@ -80,6 +88,16 @@ bool web_hold(struct req *r, size_t n)
 		"Too much at once, try again");
 	r->retry_after = 1;
 	return false;
+}
+
+struct db *web_reader(struct req *r)
+{
+	struct err e = { 0 };
+	struct db *db = db_take(r->hub->pool, &e);
+
+	if (db == NULL)
+		answer_trouble(r, &e);
+	return db;
 }
 
 static struct req *req_new(struct hub *hub, struct MHD_Connection *conn)
@@ -194,6 +212,8 @@ static struct MHD_Response *make_response(struct req *r)
 		MHD_add_response_header(m, "WWW-Authenticate", "Bearer");
 	if (r->allow[0])
 		MHD_add_response_header(m, "Allow", r->allow);
+	if (r->replayed)
+		MHD_add_response_header(m, "Idempotent-Replayed", "true");
 	if (r->retry_after) {
 		char s[32];
 

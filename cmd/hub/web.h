@@ -23,6 +23,7 @@
 
 struct req;
 struct route;
+struct dialect;
 
 enum { REQ_PARTS = 2, REQ_PART_MAX = 64 };
 
@@ -33,6 +34,7 @@ struct req {
 	struct hub *hub;
 	struct MHD_Connection *conn;
 	const struct route *route;
+	const struct dialect *dialect;	    /* what it speaks; never NULL */
 	char part[REQ_PARTS][REQ_PART_MAX]; /* what "*" in its path stood for */
 
 	/* Who and where: filled in by the route's checks. */
@@ -56,6 +58,7 @@ struct req {
 	struct MHD_Response *response; /* instead of `out` */
 	char allow[32];		       /* 405: what would be fine */
 	long retry_after;	       /* seconds, 0: none */
+	bool replayed;		       /* Idempotent-Replayed: true */
 
 	enum req_phase phase;
 	struct job job;
@@ -74,6 +77,7 @@ void answer(struct req *r, unsigned status, const char *fmt, ...)
 void answer_error(struct req *r, unsigned status, const char *code,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void answer_failure(struct req *r, const struct err *e); /* 503 */
+void answer_trouble(struct req *r, const struct err *e); /* and on stderr */
 void answer_response(struct req *r, unsigned status, struct MHD_Response *m);
 
 /* Takes an answer back: a change that was undone by the disk, say. */
@@ -91,8 +95,14 @@ const char *web_query(struct req *r, const char *name);
  * not a number (answered). */
 int web_query_number(struct req *r, const char *name, int64_t *v);
 
+/* Is a query argument there and true? */
+bool web_query_flag(struct req *r, const char *name);
+
 /* Where the client sees us, for absolute URLs: "http://host:port". */
 void web_origin(struct req *r, struct buf *out);
+
+/* A handle for reading, to be given back to hub->pool. NULL: answered. */
+struct db *web_reader(struct req *r);
 
 /* Counts bytes in memory; false (answered 503) if there are too many. */
 bool web_hold(struct req *r, size_t n);
