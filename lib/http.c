@@ -427,11 +427,33 @@ static curl_socket_t on_open(
 	return CURL_SOCKET_BAD;
 }
 
+static const char authorization[] = "Authorization: Bearer ";
+
+/* The token among what is sent; NULL if there is none. */
+static const char *token_of(const struct curl_slist *l)
+{
+	for (; l; l = l->next)
+		if (strncmp(l->data, authorization, sizeof authorization - 1) ==
+			0)
+			return l->data + sizeof authorization - 1;
+	return NULL;
+}
+
+/* A service may quote in its answer what it was sent. */
+static void hide(char *text, const char *token)
+{
+	size_t len = token ? strlen(token) : 0;
+
+	for (; len && (text = strstr(text, token)); text += len)
+		memset(text, '*', len);
+}
+
 static void show_headers(char mark, const struct curl_slist *l)
 {
 	for (; l; l = l->next)
-		if (strncasecmp(l->data, "Authorization:", 14) == 0)
-			say_detail(2, "%c Authorization: Bearer ***", mark);
+		if (strncmp(l->data, authorization, sizeof authorization - 1) ==
+			0)
+			say_detail(2, "%c %s***", mark, authorization);
 		else
 			say_detail(2, "%c %s", mark, l->data);
 }
@@ -439,14 +461,19 @@ static void show_headers(char mark, const struct curl_slist *l)
 static void show_body(
 	const struct http_call *c, char mark, const void *p, size_t n)
 {
-	if (p == NULL || n == 0)
+	char *text;
+
+	if (p == NULL || n == 0 || say_level() < 2)
 		return;
-	if (c->req.secret)
+	if (c->req.secret) {
 		say_detail(2, "%c (%zu bytes, not shown)", mark, n);
-	else
-		say_detail(2, "%c %.*s%s", mark,
-			(int)(n > SHOWN_BODY ? SHOWN_BODY : n), (const char *)p,
-			n > SHOWN_BODY ? " …" : "");
+		return;
+	}
+	text = xstrndup(p, n);
+	hide(text, token_of(c->headers));
+	say_detail(2, "%c %.*s%s", mark, SHOWN_BODY, text,
+		n > SHOWN_BODY ? " …" : "");
+	buf_wipe_free(text);
 }
 
 static void add_header(struct http_call *c, const char *line)
@@ -472,7 +499,7 @@ static void set_headers(struct http_call *c, const struct http_request *r)
 		add_header(c, "Accept:");
 	}
 	if (r->bearer && !r->bare) {
-		auth = xasprintf("Authorization: Bearer %s", r->bearer);
+		auth = xasprintf("%s%s", authorization, r->bearer);
 		add_header(c, auth);
 		buf_wipe_free(auth);
 	}

@@ -446,55 +446,73 @@ fill() {
 }
 
 @test "secrets are in their files and nowhere else" {
-	secret=canary-secret-0123456789abcdef
-	token=canary-token-0123456789abcdef
-	refresh=canary-refresh-0123456789abcdef
-	printf '%s\n' "$CODE" "$secret" "$token" "$refresh" inv_canary_0123456789abcdef \
+	# Not those of other tests, which are words of their greps.
+	code=ac_canary_code_0123456789abcdef_$$
+	secret=canary-secret-0123456789abcdef-$$
+	token=canary-token-0123456789abcdef-$$
+	refresh=canary-refresh-0123456789abcdef-$$
+	invite=inv_canary_0123456789abcdef_$$
+	printf '%s\n' "$code" "$secret" "$token" "$refresh" "$invite" \
 		>"$BATS_TEST_TMPDIR/canaries"
+	export TMPDIR=$HOME/tmp
+	mkdir "$TMPDIR"
 	# The service quotes all it was sent in its refusals.
-	plan "POST /auth/activate delay=100 status=422 body='{\"error\":{\"code\":\"$CODE\",\"message\":\"bad code $CODE!\"}}'" \
+	plan "POST /auth/activate delay=100 status=422 body='{\"error\":{\"code\":\"$code\",\"message\":\"bad code $code!\"}}'" \
 		"POST /auth/activate delay=100 body='{\"script_id\":\"scr_1\",\"client_secret\":\"$secret\"}'" \
 		"POST /auth/token delay=100 status=500 body='{\"detail\":\"no: $secret\"}'" \
 		"POST /auth/token delay=100 body='{\"access_token\":\"$token\",\"refresh_token\":\"$refresh\"}'" \
 		"POST /auth/refresh delay=100 status=401 body='{\"detail\":\"$refresh is dead\"}'" \
-		"POST /auth/redeem-invite-code delay=100 status=409 body='{\"detail\":\"inv_canary_0123456789abcdef $secret\"}'" \
-		"POST /auth/rotate-key delay=100 status=409 body='{\"detail\":\"$secret\"}'"
+		"POST /auth/redeem-invite-code delay=100 status=409 body='{\"detail\":\"$invite $secret\"}'" \
+		"POST /auth/rotate-key delay=100 status=409 body='{\"detail\":\"$secret\"}'" \
+		"GET /topics/t/events/stream* delay=100 header='Content-Type: text/event-stream' body=\"data: 1\\n\\n\" hold" \
+		"GET /topics/t/events* body='{\"items\":[{\"event_id\":\"e\",\"sequence_no\":1,\"type\":\"t\",\"payload\":1}]}'" \
+		"GET /topics/t/events* body='{\"items\":[]}'" \
+		"POST /topics/t/events delay=100 status=401 body='{\"detail\":\"Bearer $token\"}'" \
+		"POST /topics/t/events delay=100 status=403 body='{\"detail\":\"Bearer $token\"}'"
 	(
 		while [ ! -e "$BATS_TEST_TMPDIR/end" ]; do
-			cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null |
-				grep -aqFf "$BATS_TEST_TMPDIR/canaries" &&
-				touch "$BATS_TEST_TMPDIR/found"
+			grep -alsFf "$BATS_TEST_TMPDIR/canaries" \
+				/proc/[0-9]*/cmdline /proc/[0-9]*/environ \
+				>>"$BATS_TEST_TMPDIR/found" || true
 			sleep 0.01
 		done
 	) 3>&- &
 	sampler=$!
 	PIDS+=("$sampler")
-	put_code
+	put_code "$code"
 	{
 		agentrux-activate -vv --json || true
-		(umask 077 && echo "$CODE" >"$H/BOOTSTRAP.md")
+		(umask 077 && echo "$code" >"$H/BOOTSTRAP.md")
 		agentrux-activate -vv --json
 		agentrux-activate --status --json
 		agentrux-token -vv --status
 		agentrux-token -vv --retry-time 0 || true
 		agentrux-token -vv >"$HOME/token"
 		agentrux-token -vv --status --json
+		agentrux-watch -vv --once t
+		agentrux-drain -vv --from oldest --once t -- \
+			sh -c 'env; cat; sleep 0.1'
+		agentrux-publish -vv t -m x --retry-time 0 || true
+		agentrux-upload -vv --retry-time 0 t "$BATS_TEST_FILENAME" || true
 		sed -i 's/"stale_ms":[0-9]*/"stale_ms":1/' "$AGENTRUX_RUNTIME_DIR"/token-*[0-9a-f]
 		agentrux-token -vv >"$HOME/token"
 		agentrux-token -vv --rejected <"$HOME/token"
-		agentrux-activate -vv --invite <<<inv_canary_0123456789abcdef || true
+		agentrux-activate -vv --invite <<<"$invite" || true
 		agentrux-activate -vv --rotate || true
 	} >"$BATS_TEST_TMPDIR/said" 2>&1
 	touch "$BATS_TEST_TMPDIR/end"
 	wait "$sampler"
 	[ "$(cat "$HOME/token")" = "$token" ]
-	run grep -cE '> POST|< [0-9]+' "$BATS_TEST_TMPDIR/said"
-	[ "$output" -ge 16 ]
+	run grep -cE '> (POST|GET)|< [0-9]+' "$BATS_TEST_TMPDIR/said"
+	[ "$output" -ge 30 ]
+	grep -q '^AGENTRUX_EVENT_ID=e' "$BATS_TEST_TMPDIR/said"
 	run -1 grep -Ff "$BATS_TEST_TMPDIR/canaries" "$BATS_TEST_TMPDIR/said"
 	run -1 grep -Ff "$BATS_TEST_TMPDIR/canaries" "$H"/BOOTSTRAP.md.failed-*.json
-	[ ! -e "$BATS_TEST_TMPDIR/found" ]
+	cat "$BATS_TEST_TMPDIR/found"
+	[ ! -s "$BATS_TEST_TMPDIR/found" ]
 	# On the disk: the secret in one file, the refused code in another.
-	[ "$(grep -rlFf "$BATS_TEST_TMPDIR/canaries" "$H" | sed 's/-[0-9]*-[0-9]*$//' | sort | xargs -n1 basename | xargs)" = \
+	rm "$HOME/token"
+	[ "$(grep -rlFf "$BATS_TEST_TMPDIR/canaries" "$HOME" | sed 's/-[0-9]*-[0-9]*$//' | sort | xargs -n1 basename | xargs)" = \
 		"BOOTSTRAP.md.failed credentials.json" ]
 }
 
