@@ -45,7 +45,8 @@ SCRIPTS := agentrux $(notdir $(wildcard scripts/agentrux-*))
 SCRIPT_BIN := $(SCRIPTS:%=$(BUILD)/bin/%)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/*.c))
-TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so
+TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
+	$(BUILD)/tests/wrong-clock.so
 
 .PHONY: all check unit lint bench fuzz install clean test-tools
 .SECONDARY:
@@ -72,7 +73,7 @@ $(SCRIPT_BIN): $(BUILD)/bin/%: scripts/%
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-# Tests: unit tests link the library; the fault server and the preload shim
+# Tests: unit tests link the library; the fault server and the preload shims
 # share nothing with it but the base layer.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libagentrux.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
@@ -80,7 +81,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libagentrux.a
 $(BUILD)/tests/faults: $(BUILD)/tests/faults.o $(BASE_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
 
-$(BUILD)/tests/abort-at.so: tests/abort-at.c Makefile
+$(BUILD)/tests/%.so: tests/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -O2 -std=c11 $(WARN) -fPIC -shared -o $@ $< -ldl
 

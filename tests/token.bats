@@ -282,6 +282,33 @@ all_well() {
 	done
 }
 
+@test "a clock that is a year off, or jumps, makes no extra request; a sleep does" {
+	plan "POST /auth/token $(token 1 ",\"expires_at\":\"$(date -u -d '+1 hour' +%FT%TZ)\"")" \
+		"POST /auth/refresh $(token 2)"
+	at() {
+		[ "$(env LD_PRELOAD="$BUILD/tests/wrong-clock.so" \
+			ASAN_OPTIONS=verify_asan_link_order=0 "${@:2}" \
+			agentrux-token)" = "$1" ]
+	}
+	at tok-1 CLOCK_WALL=31536000
+	at tok-1 CLOCK_WALL=0
+	at tok-1 CLOCK_WALL=-31536000
+	at tok-1 CLOCK_WALL=31536000 CLOCK_JUMPS=1
+	at tok-1 CLOCK_WALL=-1500000000
+	[ "$(requests .)" = 1 ]
+	left=$(agentrux-token --status --json | jq .expires_in)
+	[ "$left" -gt 3000 ] && [ "$left" -le 3600 ]
+	# Got while the clock jumps, it lasts as long.
+	agentrux-token --forget
+	at tok-1 CLOCK_WALL=31536000 CLOCK_JUMPS=1
+	at tok-1 CLOCK_WALL=0
+	[ "$(requests .)" = 2 ]
+	# The machine slept for an hour.
+	at tok-2 CLOCK_BOOT=3600
+	at tok-2 CLOCK_BOOT=3600 CLOCK_WALL=31536000
+	[ "$(requests .)" = 3 ]
+}
+
 @test "a token that lives shortly is used for half its life" {
 	plan "POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T12:01:40Z"')" \
 		"POST /auth/refresh header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 2 ',"expires_at":"2020-04-01T12:00:02Z"')" \
