@@ -51,9 +51,9 @@ int api_open(
 			"activation code and run agentrux-activate",
 			a->home.path);
 	a->base_url = api_base_url(base_url, &a->cred, e);
-	a->dialect = dialect_of_cred(&a->cred, e);
-	if (a->base_url == NULL || a->dialect == NULL)
+	if (a->base_url == NULL)
 		return -1;
+	a->dialect = dialect_of_cred(&a->cred);
 	a->http = http_new(home_allow_http());
 	a->auth.http = a->http;
 	a->auth.base_url = a->base_url;

@@ -24,7 +24,7 @@ void bootstrap_release(struct bootstrap *b)
 
 /* --- the code --- */
 
-/* NULL with EX_DATAERR, or EX_CONFIG for a code that is good elsewhere. */
+/* NULL with EX_DATAERR. */
 static char *find_code(const char *text, size_t len, struct err *e)
 {
 	static const char *const prefixes[] = { "ac_", "act_", NULL };
@@ -34,11 +34,6 @@ static char *find_code(const char *text, size_t len, struct err *e)
 		err_set(e, EX_DATAERR,
 			"looking for the activation code: no line starts with "
 			"ac_ or act_");
-	else if (dialect_of_code(code) == NULL)
-		err_set(e, EX_CONFIG,
-			"an activation code that starts with act_ is of the "
-			"oauth dialect, which this version does not speak; it "
-			"was not sent");
 	else if (!dialect_code_ok(code))
 		err_set(e, EX_DATAERR,
 			"looking for the activation code: the first line that "

@@ -14,17 +14,6 @@ enum {
 	INLINE_MAX = 10485760,
 };
 
-/* The body so far made of a JSON document, which is taken. */
-static void body_json(struct wire_request *r, struct json *doc)
-{
-	char *text = json_print(doc);
-
-	r->method = "POST";
-	buf_str(&r->body, text);
-	buf_wipe_free(text);
-	json_free(doc);
-}
-
 static char *topic_id(const char *topic)
 {
 	return xstrdup(topic);
@@ -38,24 +27,6 @@ static void path_topic(
 	buf_str(&r->path, rest);
 }
 
-static int incomplete(struct err *e, const char *field)
-{
-	return err_set(e, EX_TEMPFAIL,
-		"the service's answer has no usable '%s'", field);
-}
-
-/* A required text of an answer, copied. */
-static int need(
-	const struct json *a, const char *field, char **to, struct err *e)
-{
-	const char *s = json_text(a, field);
-
-	if (s == NULL || *s == '\0')
-		return incomplete(e, field);
-	*to = xstrdup(s);
-	return 0;
-}
-
 /* --- activation and tokens --- */
 
 static void redeem_request(struct wire_request *r, const char *code)
@@ -65,7 +36,7 @@ static void redeem_request(struct wire_request *r, const char *code)
 	json_set_text(doc, "activation_code", code);
 	buf_str(&r->path, "/auth/activate");
 	r->secret = true;
-	body_json(r, doc);
+	dialect_body(r, doc);
 }
 
 /* What was granted, without whatever else may come along. */
@@ -90,8 +61,8 @@ static int redeem_answer(const struct json *a, struct cred *c,
 {
 	const struct json *list = json_member(a, "grants");
 
-	if (need(a, "script_id", &c->script_id, e) < 0 ||
-		need(a, "client_secret", &c->secret, e) < 0)
+	if (dialect_need(a, "script_id", &c->script_id, e) < 0 ||
+		dialect_need(a, "client_secret", &c->secret, e) < 0)
 		return -1;
 	*grants = json_is_array(list) ? grants_of(list) : NULL;
 	return 0;
@@ -110,7 +81,7 @@ static void token_request(struct wire_request *r, const struct cred *c)
 	with_credentials(doc, c);
 	buf_str(&r->path, "/auth/token");
 	r->secret = true;
-	body_json(r, doc);
+	dialect_body(r, doc);
 }
 
 static void refresh_request(struct wire_request *r, const char *refresh_token)
@@ -120,7 +91,7 @@ static void refresh_request(struct wire_request *r, const char *refresh_token)
 	json_set_text(doc, "refresh_token", refresh_token);
 	buf_str(&r->path, "/auth/refresh");
 	r->secret = true;
-	body_json(r, doc);
+	dialect_body(r, doc);
 }
 
 /* Two digits as a number, or -1. */
@@ -203,7 +174,7 @@ static int token_answer(const struct json *a, time_t date,
 {
 	const char *refresh = json_text(a, "refresh_token");
 
-	if (need(a, "access_token", &t->access, e) < 0)
+	if (dialect_need(a, "access_token", &t->access, e) < 0)
 		return -1;
 	t->refresh = refresh && *refresh ? xstrdup(refresh) : NULL;
 	t->lifetime_ms = lifetime(a, date);
@@ -219,7 +190,7 @@ static void invite_request(
 	with_credentials(doc, c);
 	buf_str(&r->path, "/auth/redeem-invite-code");
 	r->secret = true;
-	body_json(r, doc);
+	dialect_body(r, doc);
 }
 
 static int invite_answer(
@@ -227,7 +198,7 @@ static int invite_answer(
 {
 	const char *s = json_text(a, "action");
 
-	if (need(a, "topic_id", topic_id, e) < 0)
+	if (dialect_need(a, "topic_id", topic_id, e) < 0)
 		return -1;
 	*action = s && *s ? xstrdup(s) : NULL;
 	return 0;
@@ -240,13 +211,13 @@ static void rotate_request(struct wire_request *r, const struct cred *c)
 	with_credentials(doc, c);
 	buf_str(&r->path, "/auth/rotate-key");
 	r->secret = true;
-	body_json(r, doc);
+	dialect_body(r, doc);
 }
 
 static int rotate_answer(const struct json *a, time_t date, char **secret,
 	struct dialect_token *t, struct err *e)
 {
-	if (need(a, "client_secret", secret, e) < 0)
+	if (dialect_need(a, "client_secret", secret, e) < 0)
 		return -1;
 	/* A token comes along; one that does not can be asked for. */
 	if (token_answer(a, date, t, NULL) < 0)
@@ -276,7 +247,7 @@ static int page_answer(
 {
 	if (!slice_member(doc, "items", &l->events) ||
 		slice_kind(l->events) != '[')
-		return incomplete(e, "items");
+		return dialect_incomplete(e, "items");
 	return 0;
 }
 
@@ -305,7 +276,7 @@ static void publish_request(
 
 static int publish_answer(const struct json *a, char **event_id, struct err *e)
 {
-	return need(a, "event_id", event_id, e);
+	return dialect_need(a, "event_id", event_id, e);
 }
 
 static void stream_request(
@@ -324,21 +295,15 @@ static void stream_request(
 static enum dialect_hint hint(
 	const struct sse_frame *frame, struct dialect_news *news)
 {
+	enum dialect_hint kind = dialect_hint_kind(frame, &news->error);
 	struct json *doc;
 
-	if (strcmp(frame->event, "resync_required") == 0)
-		return DIALECT_RESYNC;
-	if (strcmp(frame->event, "error") == 0) {
-		dialect_error_frame(frame, &news->error);
-		return DIALECT_REFUSED;
+	if (kind == DIALECT_EVENT) {
+		doc = json_parse(frame->data, frame->data_len, NULL);
+		json_int(doc, "latest_sequence_no", &news->latest);
+		json_free(doc);
 	}
-	if (frame->event[0] && strcmp(frame->event, "message") &&
-		strcmp(frame->event, "hint"))
-		return DIALECT_ALIVE;
-	doc = json_parse(frame->data, frame->data_len, NULL);
-	json_int(doc, "latest_sequence_no", &news->latest);
-	json_free(doc);
-	return DIALECT_EVENT;
+	return kind;
 }
 
 /* --- files --- */
@@ -353,26 +318,19 @@ static void reserve_request(
 	json_set_int(doc, "size", want->size);
 	path_topic(r, want->topic, "/payloads");
 	r->secret = true; /* a presigned URL is a key in itself */
-	body_json(r, doc);
-}
-
-static char *optional(const struct json *a, const char *field)
-{
-	const char *s = json_text(a, field);
-
-	return s && *s ? xstrdup(s) : NULL;
+	dialect_body(r, doc);
 }
 
 static int reserve_answer(const struct json *a,
 	const struct dialect_reservation *want, struct dialect_object *o,
 	struct err *e)
 {
-	if (need(a, "object_id", &o->id, e) < 0 ||
-		need(a, "upload_url", &o->put_url, e) < 0)
+	if (dialect_need(a, "object_id", &o->id, e) < 0 ||
+		dialect_need(a, "upload_url", &o->put_url, e) < 0)
 		return -1;
 	/* As announced: upload.h lets no other type pass. */
 	dialect_object_header(o, "Content-Type", want->content_type);
-	o->get_url = optional(a, "download_url");
+	o->get_url = dialect_optional(a, "download_url");
 	o->size = -1;
 	return 0;
 }
@@ -388,10 +346,10 @@ static void object_request(
 static int object_answer(
 	const struct json *a, struct dialect_object *o, struct err *e)
 {
-	if (need(a, "download_url", &o->get_url, e) < 0)
+	if (dialect_need(a, "download_url", &o->get_url, e) < 0)
 		return -1;
-	o->id = optional(a, "object_id");
-	o->content_type = optional(a, "content_type");
+	o->id = dialect_optional(a, "object_id");
+	o->content_type = dialect_optional(a, "content_type");
 	if (!json_int(a, "size", &o->size))
 		o->size = -1;
 	return 0;

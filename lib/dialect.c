@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct dialect *const all[] = { &dialect_classic };
+static const struct dialect *const all[] = { &dialect_classic, &dialect_oauth };
 
 enum { CODE_MIN = 20, CODE_MAX = 200 };
 
@@ -19,14 +19,9 @@ const struct dialect *dialect_of_code(const char *code)
 	return NULL;
 }
 
-const struct dialect *dialect_of_cred(const struct cred *c, struct err *e)
+const struct dialect *dialect_of_cred(const struct cred *c)
 {
-	if (c->client_id == NULL)
-		return &dialect_classic;
-	err_set(e, EX_CONFIG,
-		"reading the credentials: they are of the oauth dialect "
-		"(client_id), which this version does not speak");
-	return NULL;
+	return c->client_id ? &dialect_oauth : &dialect_classic;
 }
 
 bool dialect_code_shape(const char *code, const char *prefix)
@@ -50,7 +45,37 @@ bool dialect_code_ok(const char *code)
 	return d && dialect_code_shape(code, d->code_prefix);
 }
 
-void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we)
+void dialect_body(struct wire_request *r, struct json *doc)
+{
+	char *text = json_print(doc);
+
+	r->method = "POST";
+	buf_str(&r->body, text);
+	buf_wipe_free(text);
+	json_free(doc);
+}
+
+int dialect_incomplete(struct err *e, const char *field)
+{
+	return err_set(e, EX_TEMPFAIL,
+		"the service's answer has no usable '%s'", field);
+}
+
+char *dialect_optional(const struct json *a, const char *field)
+{
+	const char *s = json_text(a, field);
+
+	return s && *s ? xstrdup(s) : NULL;
+}
+
+int dialect_need(
+	const struct json *a, const char *field, char **to, struct err *e)
+{
+	*to = dialect_optional(a, field);
+	return *to ? 0 : dialect_incomplete(e, field);
+}
+
+static void read_error(const struct sse_frame *frame, struct wire_error *we)
 {
 	static const struct {
 		const char *code;
@@ -75,6 +100,21 @@ void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we)
 	snprintf(we->code, sizeof we->code, "%s", code ? code : "");
 	snprintf(we->message, sizeof we->message, "%s", reason ? reason : "");
 	json_free(doc);
+}
+
+enum dialect_hint dialect_hint_kind(
+	const struct sse_frame *frame, struct wire_error *we)
+{
+	if (strcmp(frame->event, "resync_required") == 0)
+		return DIALECT_RESYNC;
+	if (strcmp(frame->event, "error") == 0) {
+		read_error(frame, we);
+		return DIALECT_REFUSED;
+	}
+	return frame->event[0] && strcmp(frame->event, "message") &&
+			       strcmp(frame->event, "hint")
+		       ? DIALECT_ALIVE
+		       : DIALECT_EVENT;
 }
 
 void dialect_token_release(struct dialect_token *t)

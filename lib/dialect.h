@@ -195,21 +195,30 @@ struct dialect {
 		const char *name, const struct dialect_object *o);
 };
 
-extern const struct dialect dialect_classic;
+extern const struct dialect dialect_classic, dialect_oauth;
 
-/* By an activation code's prefix; NULL: no dialect knows it. */
+/* By an activation code's prefix (NULL: no dialect knows it), by credentials. */
 const struct dialect *dialect_of_code(const char *code);
-
-/* By the credentials; NULL with EX_CONFIG if it is one we do not speak. */
-const struct dialect *dialect_of_cred(const struct cred *c, struct err *e);
+const struct dialect *dialect_of_cred(const struct cred *c);
 
 /* Any dialect's code: its prefix and 20 to 200 of [A-Za-z0-9_-]. The second is
  * the same for a prefix of one's own. */
 bool dialect_code_ok(const char *code);
 bool dialect_code_shape(const char *code, const char *prefix);
 
-/* What an error frame says, as an answer of that status would. */
-void dialect_error_frame(const struct sse_frame *frame, struct wire_error *we);
+/* What the dialects have in common. A request with a JSON document for a body,
+ * which is taken; a required text of an answer, copied; one that may be missing;
+ * and that a field is not what it has to be (returns -1). */
+void dialect_body(struct wire_request *r, struct json *doc);
+int dialect_need(
+	const struct json *a, const char *field, char **to, struct err *e);
+char *dialect_optional(const struct json *a, const char *field);
+int dialect_incomplete(struct err *e, const char *field);
+
+/* What a frame means by its name; what an error frame says goes to `we`, as an
+ * answer of that status would say it. */
+enum dialect_hint dialect_hint_kind(
+	const struct sse_frame *frame, struct wire_error *we);
 
 /* Adds a header that must be sent with the object's bytes. -1: one too many, or
  * not fit to be one. */

@@ -156,6 +156,15 @@ static void blot(char *text, const char *sent)
 	}
 }
 
+static void hide(struct wire_error *we, const char *sent)
+{
+	if (sent == NULL)
+		return;
+	blot(we->code, sent);
+	blot(we->reason, sent);
+	blot(we->message, sent);
+}
+
 static const char *remedy(int status)
 {
 	switch (status) {
@@ -173,10 +182,13 @@ static const char *remedy(int status)
 int wire_error_report(
 	const char *what, const struct wire_error *we, struct err *e)
 {
-	return err_set(e, wire_exit_code(we->status),
+	/* RFC 6749 allows 400 for it as well. */
+	int status = strcmp(we->code, "invalid_client") ? we->status : 401;
+
+	return err_set(e, wire_exit_code(status),
 		"%s: the service answered %d%s%s%s%s%s", what, we->status,
 		we->code[0] ? " " : "", we->code, we->message[0] ? ": " : "",
-		we->message, remedy(we->status));
+		we->message, remedy(status));
 }
 
 static int refuse(const struct wire_request *r, const char *bearer,
@@ -188,11 +200,8 @@ static int refuse(const struct wire_request *r, const char *bearer,
 	if (we == NULL)
 		we = &own;
 	wire_error_read(a, we);
-	if (sent) {
-		blot(we->code, sent);
-		blot(we->reason, sent);
-		blot(we->message, sent);
-	}
+	hide(we, sent);
+	hide(we, r->hidden);
 	wire_error_report(r->what, we, e);
 	if (a->retry_after_ms > 0 && e)
 		e->retry_ms = a->retry_after_ms;

@@ -31,7 +31,10 @@ struct wire_request {
 	size_t n_headers;
 	size_t answer_max; /* 0: WIRE_ANSWER_MAX */
 	bool secret;	   /* holds, or is answered with, a secret */
-	bool once;	   /* its answer cannot be had a second time */
+	/* A secret that stands in the body in another spelling, borrowed; no
+	 * message quotes it, as none quotes what is sent. */
+	const char *hidden;
+	bool once; /* its answer cannot be had a second time */
 };
 
 void wire_request_init(struct wire_request *r, const char *what);

@@ -1,0 +1,403 @@
+/* service: the oauth dialect (PROTOCOL, right column), the only place with its
+ * paths and field names. */
+#include "dialect.h"
+
+#include "json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TOKEN_LIFETIME_S = 600,	    /* where expires_in tells nothing */
+	TOKEN_LIFETIME_MAX = 86400, /* no token is trusted for longer */
+	PAGE_MAX = 67108864,	    /* a page of 100 events in memory */
+	INLINE_MAX = 262144,
+};
+
+/* Is this a UUID, and so a topic without its prefix? */
+static bool is_bare(const char *topic)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	if (strlen(topic) != sizeof shape - 1)
+		return false;
+	for (i = 0; shape[i]; i++)
+		if (shape[i] == '-' ? topic[i] != '-'
+				    : strchr("0123456789abcdefABCDEF",
+					      topic[i]) == NULL)
+			return false;
+	return true;
+}
+
+static char *topic_id(const char *topic)
+{
+	return is_bare(topic) ? xasprintf("top_%s", topic) : xstrdup(topic);
+}
+
+static void path_topic(
+	struct wire_request *r, const char *topic, const char *rest)
+{
+	char *id = topic_id(topic);
+
+	buf_str(&r->path, "/topics/");
+	http_escape(&r->path, id);
+	buf_str(&r->path, rest);
+	free(id);
+}
+
+/* --- activation and tokens --- */
+
+static void redeem_request(struct wire_request *r, const char *code)
+{
+	struct json *doc = json_object();
+
+	json_set_text(doc, "code", code);
+	buf_str(&r->path, "/auth/redeem-activation-code");
+	r->secret = true;
+	dialect_body(r, doc);
+}
+
+static int redeem_answer(const struct json *a, struct cred *c,
+	struct json **grants, struct err *e)
+{
+	*grants = NULL; /* they are in the token's scope */
+	if (dialect_need(a, "client_id", &c->client_id, e) < 0 ||
+		dialect_need(a, "client_secret", &c->secret, e) < 0)
+		return -1;
+	c->script_id = dialect_optional(a, "script_id");
+	return 0;
+}
+
+/* Appends a field to a form. */
+static void form(struct wire_request *r, const char *name, const char *value)
+{
+	buf_printf(&r->body, "%s%s=", r->body.len ? "&" : "", name);
+	http_escape(&r->body, value);
+}
+
+static void token_request(struct wire_request *r, const struct cred *c)
+{
+	r->method = "POST";
+	r->content_type = "application/x-www-form-urlencoded";
+	r->secret = true;
+	r->hidden = c->secret;
+	buf_str(&r->path, "/oauth/token");
+	form(r, "grant_type", "client_credentials");
+	form(r, "client_id", c->client_id);
+	form(r, "client_secret", c->secret);
+}
+
+static int token_answer(const struct json *a, time_t date,
+	struct dialect_token *t, struct err *e)
+{
+	int64_t s;
+
+	(void)date;
+	if (dialect_need(a, "access_token", &t->access, e) < 0)
+		return -1;
+	if (!json_int(a, "expires_in", &s) || s <= 0)
+		s = TOKEN_LIFETIME_S;
+	t->lifetime_ms =
+		(s < TOKEN_LIFETIME_MAX ? s : TOKEN_LIFETIME_MAX) * 1000;
+	return 0;
+}
+
+static void topics_request(struct wire_request *r)
+{
+	buf_str(&r->path, "/topics");
+}
+
+static struct json *topic_of(const struct json *item)
+{
+	const struct json *actions = json_member(item, "actions");
+	const char *name = json_text(item, "display_name");
+	struct json *topic = json_object();
+
+	if (name == NULL || *name == '\0')
+		name = json_text(item, "name");
+	json_set_text(topic, "topic_id", json_text(item, "topic_id"));
+	if (name && *name)
+		json_set_text(topic, "name", name);
+	json_set(topic, "actions",
+		json_is_array(actions) ? json_copy(actions) : json_array());
+	return topic;
+}
+
+static int topics_answer(
+	const struct json *a, struct json **topics, struct err *e)
+{
+	const struct json *items = json_member(a, "items");
+	size_t i;
+
+	if (!json_is_array(items))
+		return dialect_incomplete(e, "items");
+	*topics = json_array();
+	for (i = 0; i < json_count(items); i++)
+		if (json_text(json_item(items, i), "topic_id"))
+			json_add(*topics, topic_of(json_item(items, i)));
+	return 0;
+}
+
+/* --- events --- */
+
+static void page_request(struct wire_request *r, const struct dialect_page *p)
+{
+	path_topic(r, p->topic, "/events");
+	buf_printf(&r->path, "?order=%s&limit=%ld", p->after ? "asc" : "desc",
+		p->limit);
+	if (p->after && *p->after) {
+		buf_str(&r->path, "&after=");
+		http_escape(&r->path, p->after);
+	}
+	if (p->exclude_self)
+		buf_str(&r->path, "&exclude_self=true");
+	if (p->type) {
+		buf_str(&r->path, "&type=");
+		http_escape(&r->path, p->type);
+	}
+	r->answer_max = PAGE_MAX;
+}
+
+static int page_answer(
+	struct slice doc, struct dialect_listing *l, struct err *e)
+{
+	struct slice next;
+
+	if (!slice_member(doc, "events", &l->events) ||
+		slice_kind(l->events) != '[')
+		return dialect_incomplete(e, "events");
+	if (slice_member(doc, "next", &next)) {
+		slice_member(next, "after", &l->next);
+		slice_member(next, "has_more", &l->has_more);
+		slice_member(next, "frontier_cursor", &l->frontier);
+	}
+	return 0;
+}
+
+static bool is_lost(const struct wire_error *we)
+{
+	return (we->status == 404 || we->status == 410) &&
+	       (strcmp(we->code, "RETENTION_MISS") == 0 ||
+		       strcmp(we->reason, "ttl_expired") == 0);
+}
+
+static void add_text(struct buf *out, const char *name, const char *text)
+{
+	char *quoted;
+
+	if (text == NULL)
+		return;
+	quoted = json_quote(text);
+	buf_printf(out, ",\"%s\":%s", name, quoted);
+	free(quoted);
+}
+
+/* Appends the user's metadata, but for what has an option of its own. */
+static void add_members(struct buf *out, const struct dialect_publication *p)
+{
+	struct slice name, value;
+	struct slice_walk w;
+
+	if (p->metadata.p == NULL)
+		return;
+	slice_walk_start(&w, p->metadata);
+	while (slice_walk_next(&w, &name, &value)) {
+		if ((p->correlation_id && slice_is(name, "correlation_id")) ||
+			(p->reply_topic && slice_is(name, "reply_topic")))
+			continue;
+		buf_char(out, ',');
+		buf_add(out, name.p, name.len);
+		buf_char(out, ':');
+		buf_add(out, value.p, value.len);
+	}
+}
+
+static void add_metadata(struct buf *out, const struct dialect_publication *p)
+{
+	struct buf members = BUF_INIT(WIRE_BODY_MAX);
+
+	add_members(&members, p);
+	add_text(&members, "correlation_id", p->correlation_id);
+	add_text(&members, "reply_topic", p->reply_topic);
+	if (members.len) {
+		buf_str(out, ",\"metadata\":{");
+		buf_add(out, members.data + 1, members.len - 1);
+		buf_char(out, '}');
+	}
+	buf_release(&members);
+}
+
+static void publish_request(
+	struct wire_request *r, const struct dialect_publication *p)
+{
+	char *quoted = json_quote(p->type);
+
+	r->method = "POST";
+	path_topic(r, p->topic, "/events");
+	buf_printf(&r->body, "{\"event_type\":%s", quoted);
+	free(quoted);
+	if (p->payload_object_id) {
+		add_text(&r->body, "payload_object_id", p->payload_object_id);
+	} else {
+		buf_str(&r->body, ",\"payload\":");
+		buf_add(&r->body, p->payload.p, p->payload.len);
+	}
+	add_metadata(&r->body, p);
+	buf_char(&r->body, '}');
+	if (p->idempotency_key)
+		wire_request_header(
+			r, "Idempotency-Key: %s", p->idempotency_key);
+}
+
+static int publish_answer(const struct json *a, char **event_id, struct err *e)
+{
+	return dialect_need(a, "event_id", event_id, e);
+}
+
+static void stream_request(
+	struct wire_request *r, const struct dialect_stream *s)
+{
+	path_topic(r, s->topic, "/events/stream");
+	if (s->exclude_self)
+		buf_str(&r->path, "?exclude_self=true");
+	wire_request_header(r, "Accept: text/event-stream");
+	wire_request_header(r, "Cache-Control: no-cache");
+	if (s->position)
+		wire_request_header(r, "Last-Event-ID: %s", s->position);
+}
+
+static enum dialect_hint hint(
+	const struct sse_frame *frame, struct dialect_news *news)
+{
+	return dialect_hint_kind(frame, &news->error);
+}
+
+/* --- files --- */
+
+static void reserve_request(
+	struct wire_request *r, const struct dialect_reservation *want)
+{
+	struct json *doc = json_object();
+
+	json_set_int(doc, "size_bytes", want->size);
+	json_set_text(doc, "content_type", want->content_type);
+	if (want->checksum)
+		json_set_text(doc, "checksum_sha256", want->checksum);
+	path_topic(r, want->topic, "/payloads");
+	r->secret = true; /* a presigned URL is a key in itself */
+	dialect_body(r, doc);
+}
+
+static int take_headers(
+	const struct json *headers, struct dialect_object *o, struct err *e)
+{
+	size_t i;
+
+	if (headers && !json_is_object(headers))
+		return dialect_incomplete(e, "required_headers");
+	for (i = 0; i < json_count(headers); i++) {
+		const char *value = json_string(json_item(headers, i));
+
+		if (value == NULL ||
+			dialect_object_header(
+				o, json_item_name(headers, i), value) < 0)
+			return dialect_incomplete(e, "required_headers");
+	}
+	return 0;
+}
+
+static int reserve_answer(const struct json *a,
+	const struct dialect_reservation *want, struct dialect_object *o,
+	struct err *e)
+{
+	(void)want;
+	if (dialect_need(a, "payload_object_id", &o->id, e) < 0 ||
+		dialect_need(a, "presigned_put_url", &o->put_url, e) < 0 ||
+		take_headers(json_member(a, "required_headers"), o, e) < 0)
+		return -1;
+	o->size = -1;
+	return 0;
+}
+
+static void object_request(
+	struct wire_request *r, const char *topic, const char *id)
+{
+	path_topic(r, topic, "/payloads/");
+	http_escape(&r->path, id);
+	r->secret = true;
+}
+
+static int object_answer(
+	const struct json *a, struct dialect_object *o, struct err *e)
+{
+	if (dialect_need(a, "presigned_get_url", &o->get_url, e) < 0)
+		return -1;
+	o->id = dialect_optional(a, "payload_object_id");
+	o->content_type = dialect_optional(a, "content_type");
+	if (!json_int(a, "size_bytes", &o->size))
+		o->size = -1;
+	return 0;
+}
+
+static char *commit_metadata(const char *name, const struct dialect_object *o)
+{
+	struct json *doc = json_object();
+	char *text;
+
+	json_set_text(doc, "filename", name);
+	json_set_text(doc, "content_type", o->content_type);
+	json_set_int(doc, "size_bytes", o->size);
+	text = json_print(doc);
+	json_free(doc);
+	return text;
+}
+
+static struct json *attachment(const char *name, const struct dialect_object *o)
+{
+	struct json *line = json_object();
+
+	json_set_text(line, "name", name);
+	json_set_text(line, "payload_object_id", o->id);
+	json_set_text(line, "content_type", o->content_type);
+	json_set_int(line, "size", o->size);
+	if (o->checksum)
+		json_set_text(line, "checksum_sha256", o->checksum);
+	return line;
+}
+
+const struct dialect dialect_oauth = {
+	.name = "oauth",
+	.code_prefix = "act_",
+	.oldest = "",
+	.names = { .type = "event_type",
+		.position = "cursor",
+		.id_is_position = true },
+	.topic_id = topic_id,
+	.topics_request = topics_request,
+	.topics_answer = topics_answer,
+	.redeem_request = redeem_request,
+	.redeem_answer = redeem_answer,
+	.token_request = token_request,
+	.token_answer = token_answer,
+	.page_request = page_request,
+	.page_answer = page_answer,
+	.is_lost = is_lost,
+	.inline_max = INLINE_MAX,
+	.takes_objects = true,
+	.takes_metadata = true,
+	.takes_idempotency_key = true,
+	.publish_request = publish_request,
+	.publish_answer = publish_answer,
+	.stream_request = stream_request,
+	.stream_excludes_self = true,
+	.hint = hint,
+	.wants_checksum = true,
+	.reserve_request = reserve_request,
+	.reserve_answer = reserve_answer,
+	.commit_type = "composer.upload",
+	.commit_metadata = commit_metadata,
+	.object_request = object_request,
+	.object_answer = object_answer,
+	.attachment = attachment,
+};
