@@ -52,7 +52,7 @@ static const char *const hint_names[] = { "", "connected", "poll", "resync",
 	"event" };
 
 struct topic {
-	const char *id;
+	char *id;
 	enum hint hint; /* not yet printed; NONE: it is not in the queue */
 	int64_t latest; /* -1: not known */
 };
@@ -186,25 +186,44 @@ static int run(struct watch *w, struct api *api, struct stream_set *streams,
 	}
 }
 
-/* The operands, each topic once. */
-static int take_topics(
-	struct watch *w, const struct opt_args *args, struct err *e)
+static int check_topics(const struct opt_args *args, struct err *e)
 {
 	int i;
+
+	for (i = 0; i < args->n_operands; i++)
+		if (api_check_topic(args->operands[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The operands, each topic once. */
+static void take_topics(
+	struct watch *w, const struct api *api, const struct opt_args *args)
+{
+	char *id;
 	size_t j;
+	int i;
 
 	w->topics = xcalloc((size_t)args->n_operands, sizeof *w->topics);
 	w->queue = xcalloc((size_t)args->n_operands, sizeof *w->queue);
 	for (i = 0; i < args->n_operands; i++) {
-		if (api_check_topic(args->operands[i], e) < 0)
-			return -1;
+		id = api_topic(api, args->operands[i]);
 		for (j = 0; j < w->n; j++)
-			if (strcmp(w->topics[j].id, args->operands[i]) == 0)
+			if (strcmp(w->topics[j].id, id) == 0)
 				break;
 		if (j == w->n)
-			w->topics[w->n++].id = args->operands[i];
+			w->topics[w->n++].id = id;
+		else
+			free(id);
 	}
-	return 0;
+}
+
+static void release(struct watch *w)
+{
+	while (w->n)
+		free(w->topics[--w->n].id);
+	free(w->topics);
+	free(w->queue);
 }
 
 /* Every stream may need a descriptor, and a pipe that holds one page is ready
@@ -236,8 +255,8 @@ int main(int argc, char **argv)
 	stop_install();
 	stop_when_reader_closes(STDOUT_FILENO);
 	prepare();
-	if (take_topics(&w, &args, &e) < 0)
-		goto out_topics;
+	if (check_topics(&args, &e) < 0)
+		return err_exit(&e);
 	if (api_open(&api, args.home, args.base_url, &e) < 0)
 		goto out;
 	if (exclude_self && !api.dialect->stream_excludes_self) {
@@ -254,6 +273,7 @@ int main(int argc, char **argv)
 			.exclude_self = exclude_self,
 		},
 		on_hint, &w);
+	take_topics(&w, &api, &args);
 	for (i = 0; i < w.n; i++)
 		stream_add(streams, w.topics[i].id);
 	run(&w, &api, streams, &e);
@@ -261,8 +281,6 @@ int main(int argc, char **argv)
 out:
 	stream_free(streams);
 	api_close(&api);
-out_topics:
-	free(w.topics);
-	free(w.queue);
+	release(&w);
 	return e.code ? err_exit(&e) : status;
 }

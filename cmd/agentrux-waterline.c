@@ -5,6 +5,7 @@
 #include "json.h"
 #include "ledger.h"
 #include "opt.h"
+#include "position.h"
 #include "reader.h"
 #include "stop.h"
 #include "waterline.h"
@@ -52,14 +53,19 @@ static int print_line(
 static int list(struct api *a, char **words, struct err *e)
 {
 	(void)words;
-	return waterline_each(&a->home, print_line, NULL, e);
+	return waterline_each(
+		&a->home, a->dialect->numeric, print_line, NULL, e);
 }
 
 static int get(struct api *a, char **words, struct err *e)
 {
 	struct buf position = BUF_INIT(EVENT_POSITION_MAX);
-	int r = waterline_get(&a->home, words[0], &position, e);
+	int r = position_get(&a->home, a->dialect, words[0], &position, e);
 
+	if (r == 2)
+		say("the position of %s is another dialect's and cannot carry "
+		    "over",
+			words[0]);
 	if (r == 0)
 		r = err_set(e, EX_NOINPUT,
 			"looking for the position of %s: there is none; the "
@@ -90,9 +96,9 @@ static int move(struct api *a, const char *topic, const char *to, struct err *e)
 	/* The position first: a kill before the ids are forgotten then repeats
 	 * nothing that was done. */
 	if (ledger)
-		r = to ? waterline_set(
-				 &a->home, topic, to, a->dialect->numeric, e)
-		       : waterline_forget(&a->home, topic, e);
+		r = to ? position_set(&a->home, a->dialect, topic, to, e)
+		       : waterline_forget(
+				 &a->home, topic, a->dialect->numeric, e);
 	if (r == 0)
 		r = ledger_forget(ledger, topic, e);
 	ledger_close(ledger);
@@ -146,23 +152,26 @@ static int take_entry(struct api *a, struct slice topic, struct slice position,
 {
 	struct buf name = BUF_INIT(EVENT_ID_MAX);
 	struct buf to = BUF_INIT(EVENT_POSITION_MAX);
-	int r = -1;
+	int r = -1, kind = waterline_text(position, a->dialect->numeric, &to);
+	char *id;
 
-	if (slice_kind(position) == '"')
-		slice_text(position, &to);
-	else
-		buf_add(&to, position.p, position.len);
 	if (!slice_text(topic, &name) || !event_id_plain(buf_text(&name)))
 		err_set(e, EX_DATAERR,
 			"reading positions: %.*s is not a topic id",
 			(int)(topic.len > 100 ? 100 : topic.len), topic.p);
+	else if (kind != 1)
+		err_set(e, EX_DATAERR,
+			"reading positions: %.*s is none of the %s dialect",
+			(int)(position.len > 100 ? 100 : position.len),
+			position.p, a->dialect->name);
 	else
 		r = check_position(a, buf_text(&to), e);
 	if (r == 0 && move_it) {
-		r = move(a, buf_text(&name), buf_text(&to), e);
+		id = api_topic(a, buf_text(&name));
+		r = move(a, id, buf_text(&to), e);
 		if (r == 0)
-			say_info("%s is at '%s'", buf_text(&name),
-				buf_text(&to));
+			say_info("%s is at '%s'", id, buf_text(&to));
+		free(id);
 	}
 	buf_release(&name);
 	buf_release(&to);
@@ -197,11 +206,11 @@ static int import(struct api *a, char **words, struct err *e)
 	r = io_slurp(fd, &text, words[0] ? words[0] : "standard input", e);
 	/* All of it is looked at before anything is moved. */
 	if (r == 0)
-		r = waterline_parse(
-			buf_text(&text), text.len, check_entry, a, e);
+		r = waterline_parse(buf_text(&text), text.len,
+			a->dialect->numeric, check_entry, a, e);
 	if (r == 0)
-		r = waterline_parse(
-			buf_text(&text), text.len, import_entry, a, e);
+		r = waterline_parse(buf_text(&text), text.len,
+			a->dialect->numeric, import_entry, a, e);
 	if (fd != STDIN_FILENO)
 		close(fd);
 	buf_release(&text);
@@ -210,7 +219,7 @@ static int import(struct api *a, char **words, struct err *e)
 
 static const struct command {
 	const char *name;
-	int min, max; /* words behind it */
+	int min, max; /* words behind it, the first a topic if there must be */
 	int (*run)(struct api *a, char **words, struct err *e);
 } commands[] = {
 	{ "list", 0, 0, list },
@@ -230,6 +239,16 @@ static const struct command *find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+static void run(
+	struct api *a, const struct command *c, char **words, struct err *e)
+{
+	char *topic = c->min ? api_topic(a, words[0]) : NULL;
+	char *as_known[] = { topic, c->min > 1 ? words[1] : NULL, NULL };
+
+	c->run(a, topic ? as_known : words, e);
+	free(topic);
 }
 
 int main(int argc, char **argv)
@@ -258,7 +277,7 @@ int main(int argc, char **argv)
 	stop_install();
 	stop_when_reader_closes(STDOUT_FILENO);
 	if (api_open(&api, args.home, args.base_url, &e) == 0)
-		c->run(&api, args.operands + (args.n_operands > 0), &e);
+		run(&api, c, args.operands + (args.n_operands > 0), &e);
 	api_close(&api);
 	return err_exit(&e);
 }

@@ -7,6 +7,7 @@
 #include "dialect.h"
 #include "home.h"
 #include "http.h"
+#include "position.h"
 #include "stop.h"
 
 #include <stdlib.h>
@@ -162,6 +163,13 @@ static void judge(struct bootstrap *b, struct err *e)
 		e->code = EX_TEMPFAIL;
 }
 
+/* Credentials are in place. */
+static int arrived(struct bootstrap *b)
+{
+	position_tell_foreign(&b->dir, dialect_of_cred(&b->result.cred));
+	return ended(b, OUTCOME_OK);
+}
+
 /* The answer is there: whatever it takes, keep it. */
 static int keep(struct bootstrap *b, struct cred_slot *slot, struct err *e)
 {
@@ -173,7 +181,7 @@ static int keep(struct bootstrap *b, struct cred_slot *slot, struct err *e)
 			"activating: the service's answer is too large");
 		ended(b, OUTCOME_TRANSIENT);
 	} else if (cred_commit(&b->dir, slot, document, true, e) == 0) {
-		r = ended(b, OUTCOME_OK);
+		r = arrived(b);
 	} else if (slot->written) {
 		r = err_prefix(e,
 			"the secret is in %s/%s and nowhere else; mend what is "
@@ -394,5 +402,5 @@ int bootstrap_recover(struct bootstrap *b, struct err *e)
 		claim_drop(&b->dir, NULL);
 	cred_release(&b->result.cred);
 	b->result.cred = found;
-	return ended(b, OUTCOME_OK);
+	return arrived(b);
 }

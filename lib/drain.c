@@ -4,6 +4,7 @@
 #include "deliver.h"
 #include "io.h"
 #include "json.h"
+#include "position.h"
 #include "queue.h"
 #include "reader.h"
 #include "stop.h"
@@ -52,6 +53,8 @@ static int first_position(struct run *r, struct queue *q, struct err *e)
 	struct buf position = BUF_INIT(EVENT_POSITION_MAX);
 	int status = 0;
 
+	if (q->foreign.len && r->d->from == DRAIN_FROM_SAVED)
+		return position_refuse(q->topic, buf_text(&q->foreign), e);
 	if (r->d->from == DRAIN_FROM_LATEST ||
 		(!q->known && r->d->from == DRAIN_FROM_SAVED)) {
 		status = reader_latest(r->d->setup, q->topic, &position, e);
@@ -67,21 +70,26 @@ static int first_position(struct run *r, struct queue *q, struct err *e)
 
 static struct queue *find(struct run *r, const char *topic)
 {
+	char *id = api_topic(r->d->setup, topic);
+	struct queue *q = NULL;
 	size_t i;
 
-	for (i = 0; i < r->n_topics; i++)
-		if (strcmp(r->topics[i]->topic, topic) == 0)
-			return r->topics[i];
-	return NULL;
+	for (i = 0; i < r->n_topics && q == NULL; i++)
+		if (strcmp(r->topics[i]->topic, id) == 0)
+			q = r->topics[i];
+	free(id);
+	return q;
 }
 
 /* Takes a topic on; the service is not asked before its turn to be read. */
 static int add_topic(struct run *r, const char *topic, struct err *e)
 {
+	char *id = api_topic(r->d->setup, topic);
 	struct queue *q;
 	bool busy;
 
-	q = queue_open(&r->rules, topic, &busy, e);
+	q = queue_open(&r->rules, id, &busy, e);
+	free(id);
 	if (q == NULL && busy && r->d->skip_busy) {
 		*e = (struct err){ 0 };
 		return 0;
@@ -272,7 +280,7 @@ static int take_page(struct run *r, struct err *e)
 	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
-	int news, status = reader_take(r->reader, &page, &why);
+	int status = reader_take(r->reader, &page, &why);
 
 	if (status == 0)
 		return 0;
@@ -283,20 +291,19 @@ static int take_page(struct run *r, struct err *e)
 	if (q->limit < r->d->limit && page.text.len < SMALL_PAGE)
 		q->limit =
 			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;
-	news = queue_add(q, &page, e);
+	status = queue_add(q, &page, e);
 	if (q->at_gap) {
 		/* It has been told; what lies before is delivered yet. */
 		r->at_gap = true;
 		r->first.code = EX_DATAERR;
-	} else if (news == 0) {
-		/* Nothing newer, unless a hint came meanwhile. A page that is
-		 * not empty and brings nothing new would come for ever. */
-		q->dirty = q->hinted && page.n == 0;
-		if (page.n && r->d->setup->dialect->numeric)
-			say("reading %s: the service repeats itself", q->topic);
+	} else if (status == QUEUE_END) {
+		q->dirty = q->hinted; /* meanwhile */
+	} else if (status == QUEUE_STUCK) {
+		q->dirty = false;
+		say("reading %s: the service repeats itself", q->topic);
 	}
 	api_page_release(&page);
-	return news < 0 ? -1 : 0;
+	return status < 0 ? -1 : 0;
 }
 
 /* --- delivering --- */

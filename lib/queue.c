@@ -3,6 +3,7 @@
 #include "backoff.h"
 #include "dead.h"
 #include "event.h"
+#include "position.h"
 #include "waterline.h"
 
 #include <inttypes.h>
@@ -26,6 +27,7 @@ static void item_free(struct item *it)
 	free(it->id);
 	free(it->type);
 	free(it->position);
+	free(it->page_end);
 	free(it->line);
 	free(it);
 }
@@ -48,6 +50,7 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->saved = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->reached = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
+	q->foreign = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->ids_seen = q->values_done = (struct window)WINDOW(LEDGER_WINDOW);
 	if (rules->ledger)
 		r = waterline_lock(
@@ -59,12 +62,17 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 			"wait for it with --lock-wait, or let it be",
 			topic);
 	if (r > 0)
-		r = waterline_get(rules->home, topic, &q->saved, e);
+		r = position_get(
+			rules->home, rules->dialect, topic, &q->saved, e);
 	if (r < 0) {
 		queue_close(q);
 		return NULL;
 	}
-	q->known = r > 0;
+	q->known = r == 1;
+	if (r == 2) {
+		move_to(&q->foreign, buf_text(&q->saved));
+		buf_clear(&q->saved);
+	}
 	move_to(&q->read_to, buf_text(&q->saved));
 	move_to(&q->reached, buf_text(&q->saved));
 	q->saved_ms = backoff_clock_ms();
@@ -87,15 +95,15 @@ void queue_close(struct queue *q)
 	buf_release(&q->saved);
 	buf_release(&q->reached);
 	buf_release(&q->read_to);
+	buf_release(&q->foreign);
 	free(q->topic);
 	free(q);
 }
 
 static int save(struct queue *q, const char *position, struct err *e)
 {
-	if (q->rules->ledger &&
-		waterline_set(q->rules->home, q->topic, position,
-			q->rules->dialect->numeric, e) < 0)
+	if (q->rules->ledger && position_set(q->rules->home, q->rules->dialect,
+					q->topic, position, e) < 0)
 		return -1;
 	move_to(&q->saved, position);
 	q->saved_ms = backoff_clock_ms();
@@ -141,11 +149,9 @@ static char *position_of(const struct queue *q, const struct event *ev)
 	return xasprintf("%" PRId64, v);
 }
 
-/* Positions only move forward. true: this one lies beyond where we are. */
+/* Positions only move forward. true: this number lies beyond where we are. */
 static bool is_ahead(const struct queue *q, const char *position)
 {
-	if (!q->rules->dialect->numeric)
-		return strcmp(position, buf_text(&q->read_to)) != 0;
 	return strtoll(position, NULL, 10) >
 	       strtoll(buf_text(&q->read_to), NULL, 10);
 }
@@ -167,7 +173,7 @@ static bool is_gap(
 {
 	long long from, to;
 
-	if (!q->rules->dialect->numeric || q->rules->gaps_are_normal)
+	if (q->rules->gaps_are_normal)
 		return false;
 	from = strtoll(buf_text(&q->read_to), NULL, 10);
 	to = strtoll(position, NULL, 10);
@@ -299,12 +305,27 @@ static int add(struct queue *q, struct item *it, const struct event *ev,
 	return r;
 }
 
+/* Is it of no use, not even for its position? Where positions are numbers, one
+ * that was seen is needed for that; else the page's end is what counts. */
+static bool is_useless(struct queue *q, const struct item *it, bool old)
+{
+	char what[80];
+
+	if (!q->rules->dialect->numeric || it->position == NULL)
+		return old;
+	if (!is_ahead(q, it->position) ||
+		(is_gap(q, it->position, what, sizeof what) &&
+			!pass_gap(q, what)))
+		return true;
+	move_to(&q->read_to, it->position);
+	return false;
+}
+
 static int add_new(struct queue *q, const struct event *ev, struct err *e)
 {
 	struct item *it = xcalloc(1, sizeof *it);
-	bool old = false, ahead, behind;
-	char what[80];
-	int r = 0;
+	bool old = false;
+	int r = 1;
 
 	it->position = position_of(q, ev);
 	it->id = text_of(ev->id, EVENT_ID_MAX * 8);
@@ -312,20 +333,37 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 		window_sum(it->id, strlen(it->id), &it->sum);
 		old = window_has(&q->ids_seen, &it->sum);
 	}
-	ahead = it->position && is_ahead(q, it->position);
-	behind = it->position && q->rules->dialect->numeric && !ahead;
-	/* One that was seen is needed for its position only. */
-	if (behind || (old && !ahead) ||
-		(ahead && is_gap(q, it->position, what, sizeof what) &&
-			!pass_gap(q, what)))
-		r = 1;
-	else if (ahead)
-		move_to(&q->read_to, it->position);
-	if (r == 0)
+	q->repeated = old ? q->repeated + 1 : 0;
+	if (!is_useless(q, it, old))
 		r = add(q, it, ev, old, e);
 	if (r)
 		item_free(it);
 	return r < 0 ? -1 : 0;
+}
+
+/* The end of a page is where its next one starts; it is reached when all that
+ * stands here now is settled. */
+static enum queue_page end_page(struct queue *q, const struct api_page *page)
+{
+	const char *next = page->next;
+
+	if (next == NULL && page->lost)
+		next = q->rules->dialect->oldest;
+	if (next == NULL || strcmp(next, buf_text(&q->read_to)) == 0)
+		return page->has_more ? QUEUE_STUCK : QUEUE_END;
+	move_to(&q->read_to, next);
+	if (q->tail) {
+		free(q->tail->page_end);
+		q->tail->page_end = xstrdup(next);
+	} else {
+		move_to(&q->reached, next);
+	}
+	if (!page->has_more)
+		return QUEUE_END;
+	/* Pages that go in a circle. */
+	if (page->n == 0)
+		q->repeated++;
+	return q->repeated > 2 * LEDGER_WINDOW ? QUEUE_STUCK : QUEUE_MORE;
 }
 
 /* What the ledger knows of this topic. */
@@ -352,11 +390,20 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 	int r = page->n ? load(q, e) : 0;
 	size_t i;
 
+	if (page->lost &&
+		!pass_gap(q, "events behind the position, which has aged out"))
+		r = QUEUE_END;
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
-	/* Without a way on, the same page would come again. */
-	if (r == 0)
-		r = strcmp(from, buf_text(&q->read_to)) != 0;
+	if (r == 0 && q->at_gap)
+		r = QUEUE_END;
+	else if (r == 0 && !q->rules->dialect->numeric)
+		r = end_page(q, page);
+	else if (r == 0 && strcmp(from, buf_text(&q->read_to)))
+		r = QUEUE_MORE;
+	else if (r == 0)
+		/* Without a way on, the same page would come again. */
+		r = page->n ? QUEUE_STUCK : QUEUE_END;
 	free(from);
 	return r;
 }
@@ -510,14 +557,15 @@ static int record(struct queue *q, bool sync, struct err *e)
  * caller's to free, or NULL if it has not moved. */
 static char *pop(struct queue *q)
 {
-	char *position = NULL;
+	char **to, *position = NULL;
 	struct item *it;
 
 	while ((it = q->head) && it->state == ITEM_SETTLED) {
-		if (it->position) {
+		to = q->rules->dialect->numeric ? &it->position : &it->page_end;
+		if (*to) {
 			free(position);
-			position = it->position;
-			it->position = NULL;
+			position = *to;
+			*to = NULL;
 		}
 		q->head = it->next;
 		if (q->head == NULL)

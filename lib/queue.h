@@ -38,7 +38,10 @@ struct item {
 	struct item *next;
 	struct queue *queue;
 	char *id, *type, *position; /* position may be NULL */
-	char *line;		    /* with its newline; freed once settled */
+	/* Where to go on once this and all before are settled, if not behind
+	 * its own position. */
+	char *page_end;
+	char *line; /* with its newline; freed once settled */
 	size_t len;
 	struct window_sum sum;			/* of the id */
 	struct chain_link same_key, same_value; /* of the fields in the rules */
@@ -75,6 +78,7 @@ struct queue {
 	struct buf reached; /* where everything before is settled */
 	struct buf read_to; /* where the next page starts */
 	bool known;	    /* it has a position at all */
+	struct buf foreign; /* or one that another dialect has left */
 	struct item *head, *tail;
 	struct item *first; /* nothing before it waits */
 	size_t n, bytes;
@@ -84,7 +88,8 @@ struct queue {
 	bool loaded;		   /* what the ledger knows is in them */
 	bool tried;		   /* it knows failed attempts */
 	size_t unrecorded;
-	size_t popped; /* settled and off the front since the last save */
+	size_t repeated; /* known events in a row, read again */
+	size_t popped;	 /* settled and off the front since the last save */
 	int64_t unrecorded_ms, saved_ms;
 	/* For the user: is there more to read, and not before when. */
 	bool started;		     /* it has a position to read from */
@@ -106,7 +111,13 @@ int queue_start(struct queue *q, const char *position, struct err *e);
 
 bool queue_has_room(const struct queue *q);
 
-/* Adds a page. 1: there was something new. 0: nothing. -1: error. */
+enum queue_page {
+	QUEUE_MORE = 1, /* there may be another one behind it */
+	QUEUE_END = 0,	/* nothing is newer for now */
+	QUEUE_STUCK = 2 /* it leads nowhere: the same would come again */
+};
+
+/* Adds a page; one of the above, or -1. */
 int queue_add(struct queue *q, const struct api_page *page, struct err *e);
 
 /* The next item that may run now, or NULL; with `begun` only one that was

@@ -74,7 +74,23 @@ static int gallop(
 	return 0;
 }
 
-int reader_latest(
+/* Where positions are texts the service says which event is the newest. */
+static int newest_text(
+	struct api *api, const char *topic, struct buf *position, struct err *e)
+{
+	struct api_page page;
+
+	if (api_page(api, &(struct dialect_page){ .topic = topic, .limit = 1 },
+		    &page, e) < 0)
+		return -1;
+	buf_clear(position);
+	if (page.n == 0 || !slice_text(page.events[0].position, position))
+		buf_str(position, api->dialect->oldest);
+	api_page_release(&page);
+	return 0;
+}
+
+static int newest_number(
 	struct api *api, const char *topic, struct buf *position, struct err *e)
 {
 	int64_t newest, last;
@@ -97,6 +113,13 @@ int reader_latest(
 	buf_clear(position);
 	buf_printf(position, "%" PRId64, newest);
 	return 0;
+}
+
+int reader_latest(
+	struct api *api, const char *topic, struct buf *position, struct err *e)
+{
+	return api->dialect->numeric ? newest_number(api, topic, position, e)
+				     : newest_text(api, topic, position, e);
 }
 
 enum state { IDLE, ASKED, READY };

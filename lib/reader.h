@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 /* The newest position of a topic (the dialect's oldest one if it is empty), in
- * O(log n) requests. What arrives while it is looked for lies beyond it. */
+ * O(log n) requests at most. What arrives while it is looked for lies beyond it. */
 int reader_latest(struct api *api, const char *topic, struct buf *position,
 	struct err *e);
 

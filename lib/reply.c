@@ -106,13 +106,24 @@ static void ask(struct wait *w, int64_t now)
 				      .limit = API_PAGE_LIMIT });
 }
 
-static void move_on(struct reply *r, const struct event *last)
+/* true: to another place. */
+static bool move_on(struct reply *r, const struct api_page *page)
 {
-	buf_clear(&r->position);
-	if (!slice_text(last->position, &r->position)) {
-		buf_clear(&r->position);
-		buf_add(&r->position, last->position.p, last->position.len);
+	struct buf *to = &r->position;
+	struct slice number;
+	bool moved = false;
+
+	if (page->next) {
+		moved = strcmp(buf_text(to), page->next) != 0;
+		buf_clear(to);
+		buf_str(to, page->next);
+	} else if (page->n) {
+		number = page->events[page->n - 1].position;
+		moved = true;
+		buf_clear(to);
+		buf_add(to, number.p, number.len);
 	}
+	return moved;
 }
 
 /* 1: the reply is in `line`. */
@@ -125,9 +136,11 @@ static int search(struct wait *w, const struct api_page *page, struct buf *line)
 			event_line(&page->events[i], w->r->topic, line);
 			return 1;
 		}
-	if (page->n)
-		move_on(w->r, &page->events[page->n - 1]);
-	if (page->n == API_PAGE_LIMIT)
+	if (page->lost)
+		say("reading %s: events are gone: lost to retention; the reply "
+		    "may be among them",
+			w->r->topic);
+	if (move_on(w->r, page) && page->has_more)
 		w->woken = true;
 	return 0;
 }

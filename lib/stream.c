@@ -60,6 +60,7 @@ struct stream {
 	int64_t refused_ms;
 	bool wary;    /* one that had learned it did not stand for long */
 	bool resumed; /* the request named a position */
+	bool behind;  /* what lies behind the position seen is not replayed */
 	bool down;    /* since it was last up, an attempt has failed */
 	bool told;    /* and the user has been told of this topic */
 };
@@ -100,6 +101,7 @@ static void on_frame(void *ctx, const struct sse_frame *frame)
 	case DIALECT_EVENT:
 	case DIALECT_RESYNC:
 		s->hinted = true;
+		s->behind = hint == DIALECT_RESYNC;
 		s->set->on_hint(s->set->ctx, s->index,
 			hint == DIALECT_EVENT ? STREAM_EVENT : STREAM_RESYNC,
 			news.latest);
@@ -247,8 +249,9 @@ static const char *position(const struct stream *s)
 {
 	const char *id = sse_last_id(&s->sse);
 
-	if (*id == '\0' || (s->set->api->dialect->numeric &&
-				   id[strspn(id, "0123456789")] != '\0'))
+	if (*id == '\0' || s->behind ||
+		(s->set->api->dialect->numeric &&
+			id[strspn(id, "0123456789")] != '\0'))
 		return NULL;
 	return id;
 }

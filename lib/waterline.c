@@ -50,18 +50,19 @@ static struct slice topics_of(struct slice doc)
 
 /* The position in a topic's value: a number, a text, or the plugin's
  * {"seq","event_id"}. `raw` gets it as it is to be written. */
-static int position_of(struct slice value, struct slice *raw)
+static int position_of(struct slice value, bool numeric, struct slice *raw)
 {
-	struct slice inner;
+	struct slice id = { 0 }, seq = { 0 };
 
 	if (slice_kind(value) == '{') {
-		/* Version 2 has both; the id is what the service takes
-		 * today, the number what the classic one took. */
-		if (slice_member(value, "event_id", &inner) &&
-			slice_kind(inner) == '"')
-			value = inner;
-		else if (slice_member(value, "seq", &inner))
-			value = inner;
+		/* Version 2 has both, version 3 the id. */
+		slice_member(value, "event_id", &id);
+		slice_member(value, "seq", &seq);
+		if (slice_kind(seq) == '0' &&
+			(numeric || slice_kind(id) != '"'))
+			value = seq;
+		else
+			value = id;
 	}
 	if (slice_kind(value) != '"' && slice_kind(value) != '0')
 		return -1;
@@ -69,7 +70,26 @@ static int position_of(struct slice value, struct slice *raw)
 	return 0;
 }
 
-int waterline_get(const struct statedir *home, const char *topic,
+int waterline_text(struct slice position, bool numeric, struct buf *text)
+{
+	bool is_text = slice_kind(position) == '"', is_number;
+
+	buf_clear(text);
+	if (is_text ? !slice_text(position, text)
+		    : buf_add(text, position.p, position.len) < 0)
+		return -1;
+	is_number =
+		text->len && strspn(buf_text(text), "0123456789") == text->len;
+	if (numeric ? text->len == 0
+		    : !is_text && strcmp(buf_text(text), "0") == 0) {
+		buf_clear(text);
+		buf_str(text, numeric ? "0" : "");
+		return 1;
+	}
+	return (numeric ? is_number : is_text) ? 1 : 2;
+}
+
+int waterline_get(const struct statedir *home, const char *topic, bool numeric,
 	struct buf *position, struct err *e)
 {
 	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
@@ -82,12 +102,10 @@ int waterline_get(const struct statedir *home, const char *topic,
 	r = 0;
 	if (!slice_member(topics_of(doc), topic, &value))
 		goto out;
-	r = 1;
-	if (position_of(value, &value) < 0)
-		r = damaged(home, e);
-	else if (slice_kind(value) != '"')
-		buf_add(position, value.p, value.len);
-	else if (!slice_text(value, position))
+	r = position_of(value, numeric, &value);
+	if (r == 0)
+		r = waterline_text(value, numeric, position);
+	if (r < 0)
 		r = damaged(home, e);
 out:
 	buf_release(&text);
@@ -97,7 +115,8 @@ out:
 /* The new file: every other topic as it was, this one with `raw`, or without it
  * where that is NULL. */
 static int rebuild(const struct statedir *home, const struct slice *doc,
-	const char *topic, const char *raw, struct buf *out, struct err *e)
+	const char *topic, bool numeric, const char *raw, struct buf *out,
+	struct err *e)
 {
 	struct slice name, value;
 	struct slice_walk w;
@@ -109,7 +128,7 @@ static int rebuild(const struct statedir *home, const struct slice *doc,
 		while (slice_walk_next(&w, &name, &value)) {
 			if (slice_is(name, topic))
 				continue;
-			if (position_of(value, &value) < 0)
+			if (position_of(value, numeric, &value) < 0)
 				return damaged(home, e);
 			buf_str(out, between);
 			buf_add(out, name.p, name.len);
@@ -151,7 +170,7 @@ static int lock(const struct statedir *home, struct lock *l, struct err *e)
 }
 
 /* Changes one topic's entry under the file's lock. */
-static int change(const struct statedir *home, const char *topic,
+static int change(const struct statedir *home, const char *topic, bool numeric,
 	const char *raw, struct err *e)
 {
 	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
@@ -163,8 +182,8 @@ static int change(const struct statedir *home, const char *topic,
 	if (lock(home, &l, e) < 0)
 		goto out;
 	found = load(home, &text, &doc, e);
-	if (found < 0 ||
-		rebuild(home, found ? &doc : NULL, topic, raw, &fresh, e) < 0)
+	if (found < 0 || rebuild(home, found ? &doc : NULL, topic, numeric, raw,
+				 &fresh, e) < 0)
 		goto out;
 	r = statefile_replace(home, HOME_WATERLINE, fresh.data, fresh.len, e);
 out:
@@ -174,25 +193,25 @@ out:
 	return r;
 }
 
-int waterline_set(const struct statedir *home, const char *topic,
-	const char *position, bool numeric, struct err *e)
+int waterline_set(const struct statedir *home, const char *topic, bool numeric,
+	const char *position, struct err *e)
 {
 	char *raw = numeric ? xstrdup(position) : json_quote(position);
-	int r = change(home, topic, raw, e);
+	int r = change(home, topic, numeric, raw, e);
 
 	free(raw);
 	return r;
 }
 
-int waterline_forget(
-	const struct statedir *home, const char *topic, struct err *e)
+int waterline_forget(const struct statedir *home, const char *topic,
+	bool numeric, struct err *e)
 {
-	return change(home, topic, NULL, e);
+	return change(home, topic, numeric, NULL, e);
 }
 
 /* -1 with no error made: an entry is not a position. */
-static int walk(struct slice doc, waterline_fn *each, void *ctx, bool *damage,
-	struct err *e)
+static int walk(struct slice doc, bool numeric, waterline_fn *each, void *ctx,
+	bool *damage, struct err *e)
 {
 	struct slice name, value;
 	struct slice_walk w;
@@ -200,7 +219,7 @@ static int walk(struct slice doc, waterline_fn *each, void *ctx, bool *damage,
 	*damage = false;
 	slice_walk_start(&w, topics_of(doc));
 	while (slice_walk_next(&w, &name, &value)) {
-		if (position_of(value, &value) < 0) {
+		if (position_of(value, numeric, &value) < 0) {
 			*damage = true;
 			return -1;
 		}
@@ -210,8 +229,8 @@ static int walk(struct slice doc, waterline_fn *each, void *ctx, bool *damage,
 	return 0;
 }
 
-int waterline_each(const struct statedir *home, waterline_fn *each, void *ctx,
-	struct err *e)
+int waterline_each(const struct statedir *home, bool numeric,
+	waterline_fn *each, void *ctx, struct err *e)
 {
 	struct buf text = BUF_INIT(WATERLINE_FILE_MAX);
 	struct slice doc;
@@ -219,15 +238,15 @@ int waterline_each(const struct statedir *home, waterline_fn *each, void *ctx,
 	int r = load(home, &text, &doc, e);
 
 	if (r > 0)
-		r = walk(doc, each, ctx, &damage, e);
+		r = walk(doc, numeric, each, ctx, &damage, e);
 	if (damage)
 		r = damaged(home, e);
 	buf_release(&text);
 	return r;
 }
 
-int waterline_parse(const char *text, size_t len, waterline_fn *each, void *ctx,
-	struct err *e)
+int waterline_parse(const char *text, size_t len, bool numeric,
+	waterline_fn *each, void *ctx, struct err *e)
 {
 	size_t bad, line, column;
 	struct slice doc;
@@ -243,7 +262,7 @@ int waterline_parse(const char *text, size_t len, waterline_fn *each, void *ctx,
 	if (slice_kind(doc) != '{')
 		return err_set(e, EX_DATAERR,
 			"reading positions: it is no JSON object");
-	r = walk(doc, each, ctx, &damage, e);
+	r = walk(doc, numeric, each, ctx, &damage, e);
 	if (damage)
 		return err_set(e, EX_DATAERR,
 			"reading positions: an entry is neither a number nor "

@@ -178,15 +178,6 @@ outcome() {
 	[ "$(requests .)" = "$n" ]
 }
 
-@test "a code of a dialect that is not spoken is neither sent nor moved: 78" {
-	plan "* * status=500"
-	home act_0123456789abcdefghijklmnopqrstuvwxyz
-	outcome not-set-up 78
-	[[ $stderr == *act_* ]]
-	files BOOTSTRAP.md
-	[ "$(requests .)" = 0 ]
-}
-
 @test "4xx but 429: 77, quarantined with what the service said" {
 	plan 'POST /auth/activate status=400 body={"detail":"bad"}' \
 		'POST /auth/activate status=401 body={"error":"invalid_client","error_description":"no"}' \

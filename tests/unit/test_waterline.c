@@ -61,20 +61,28 @@ static const char *text_of_file(void)
 	return text;
 }
 
-static void expect(const char *topic, const char *position)
+/* 1: a position of this kind; 2: of the other. */
+static void expect_kind(
+	const char *topic, bool numeric, int kind, const char *position)
 {
 	struct buf b = BUF_INIT(4096);
 	struct err e = { 0 };
-	int r = waterline_get(&home, topic, &b, &e);
+	int r = waterline_get(&home, topic, numeric, &b, &e);
 
-	if (position == NULL) {
-		assert_int_equal(r, 0);
-	} else {
-		if (r != 1)
-			fail_msg("%d: %s", r, e.text);
-		assert_string_equal(buf_text(&b), position);
-	}
+	if (r != kind)
+		fail_msg("%d: %s", r, e.text);
+	assert_string_equal(buf_text(&b), position);
 	buf_release(&b);
+}
+
+static void expect(const char *topic, const char *number)
+{
+	expect_kind(topic, true, number ? 1 : 0, number ? number : "");
+}
+
+static void expect_text(const char *topic, const char *cursor)
+{
+	expect_kind(topic, false, 1, cursor);
 }
 
 static void expect_refused(void)
@@ -82,10 +90,10 @@ static void expect_refused(void)
 	struct buf b = BUF_INIT(4096);
 	struct err e = { 0 };
 
-	assert_int_equal(waterline_get(&home, "t", &b, &e), -1);
+	assert_int_equal(waterline_get(&home, "t", true, &b, &e), -1);
 	assert_int_equal(e.code, EX_CONFIG);
 	e.code = 0;
-	assert_int_equal(waterline_set(&home, "t", "1", true, &e), -1);
+	assert_int_equal(waterline_set(&home, "t", true, "1", &e), -1);
 	assert_int_equal(e.code, EX_CONFIG);
 	buf_release(&b);
 }
@@ -103,12 +111,12 @@ static void what_is_set_is_got_and_others_stay(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(waterline_set(&home, "t", "42", true, &e), 0);
-	assert_int_equal(waterline_set(&home, "top_x", "c/\"=", false, &e), 0);
+	assert_int_equal(waterline_set(&home, "t", true, "42", &e), 0);
+	assert_int_equal(waterline_set(&home, "top_x", false, "c/\"=", &e), 0);
 	assert_int_equal(
-		waterline_set(&home, "t", "9007199254740993", true, &e), 0);
+		waterline_set(&home, "t", true, "9007199254740993", &e), 0);
 	expect("t", "9007199254740993");
-	expect("top_x", "c/\"=");
+	expect_text("top_x", "c/\"=");
 	assert_non_null(strstr(text_of_file(), "\"t\":9007199254740993"));
 }
 
@@ -121,14 +129,47 @@ static void every_form_of_the_plugin_is_read(void **state)
 	expect("t", "7");
 	put("{\"v\":2,\"w\":{\"top_a\":{\"seq\":5,\"event_id\":\"evt_5\"},"
 	    "\"top_b\":{\"seq\":6}}}");
-	expect("top_a", "evt_5");
+	expect_text("top_a", "evt_5");
+	expect("top_a", "5");
 	expect("top_b", "6");
+	expect_kind("top_b", false, 2, "6");
 	put("{\"v\":3,\"w\":{\"top_a\":{\"event_id\":\"\"}}}");
-	expect("top_a", "");
-	assert_int_equal(waterline_set(&home, "t", "1", true, &e), 0);
-	expect("top_a", "");
+	expect_text("top_a", "");
+	assert_int_equal(waterline_set(&home, "t", true, "1", &e), 0);
+	expect_text("top_a", "");
 	expect("t", "1");
 	assert_null(strstr(text_of_file(), "\"v\""));
+}
+
+static void a_position_serves_its_own_dialect_only(void **state)
+{
+	(void)state;
+	put("{\"n\":42,\"c\":\"evt_1\",\"digits\":\"42\",\"zero\":0,"
+	    "\"first\":\"\"}");
+	expect("n", "42");
+	expect_kind("n", false, 2, "42");
+	expect_text("c", "evt_1");
+	expect_kind("c", true, 2, "evt_1");
+	expect("digits", "42");
+	expect_text("digits", "42");
+	/* Before everything is so in both. */
+	expect("zero", "0");
+	expect_text("zero", "");
+	expect("first", "0");
+	expect_text("first", "");
+}
+
+static void a_number_of_two_is_kept_by_its_dialect(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	put("{\"v\":2,\"w\":{\"a\":{\"seq\":5,\"event_id\":\"evt_5\"}}}");
+	assert_int_equal(waterline_set(&home, "t", true, "1", &e), 0);
+	expect("a", "5");
+	put("{\"v\":2,\"w\":{\"a\":{\"seq\":5,\"event_id\":\"evt_5\"}}}");
+	assert_int_equal(waterline_forget(&home, "t", false, &e), 0);
+	expect_text("a", "evt_5");
 }
 
 static void what_is_damaged_is_refused_and_left_alone(void **state)
@@ -144,7 +185,7 @@ static void what_is_damaged_is_refused_and_left_alone(void **state)
 		struct err e = { 0 };
 
 		put(damaged[i]);
-		assert_int_equal(waterline_get(&home, "t", &b, &e), -1);
+		assert_int_equal(waterline_get(&home, "t", true, &b, &e), -1);
 		assert_int_equal(e.code, EX_CONFIG);
 		assert_string_equal(text_of_file(), damaged[i]);
 		buf_release(&b);
@@ -161,6 +202,8 @@ int main(void)
 		TEST(an_unknown_topic_has_none),
 		TEST(what_is_set_is_got_and_others_stay),
 		TEST(every_form_of_the_plugin_is_read),
+		TEST(a_position_serves_its_own_dialect_only),
+		TEST(a_number_of_two_is_kept_by_its_dialect),
 		TEST(what_is_damaged_is_refused_and_left_alone),
 	};
 
