@@ -277,7 +277,7 @@ drain() {
 
 # frames NAME TEXT: a file with the frames of a stream (\n is a line's end).
 frames() {
-	printf "$2" >"$HOME/$1"
+	printf %b "$2" >"$HOME/$1"
 	echo "file=$HOME/$1"
 }
 
