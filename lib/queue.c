@@ -390,9 +390,8 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 	int r = page->n ? load(q, e) : 0;
 	size_t i;
 
-	if (page->lost &&
-		!pass_gap(q, "events behind the position, which has aged out"))
-		r = QUEUE_END;
+	if (page->lost)
+		pass_gap(q, "events behind the position, which has aged out");
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
 	if (r == 0 && q->at_gap)

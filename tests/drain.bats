@@ -450,7 +450,7 @@ handler() {
 		"$HOME/handler" </dev/null
 	[ "$(paste -sd' ' "$HOME/seen")" = "1 1 2" ]
 	[ "$(position)" = 3 ]
-	[ "$(ls "$HOME/.agentrux/dead/$T" | wc -l)" -eq 1 ]
+	[ "$(find "$HOME/.agentrux/dead/$T" -type f | wc -l)" -eq 1 ]
 }
 
 @test "--exclude-self leaves out what this script published" {
