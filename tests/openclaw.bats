@@ -2,87 +2,7 @@
 # agentrux-openclaw: a request becomes one turn of an agent and one answer.
 
 load helper
-
-# A hub, the topics $CMD and $RES, the adapter's home ~/.agentrux, and a client
-# with credentials of its own in $CLIENT.
-prepare() {
-	start_hub
-	CMD=$(new_topic commands)
-	RES=$(new_topic results)
-	CLIENT=$HOME/client
-	new_agent agent "$CMD:read" "$CMD:write" "$RES:read" "$RES:write"
-	AGENTRUX_HOME=$CLIENT new_agent client "$CMD:read" "$CMD:write" \
-		"$RES:read"
-	A=$HOME/.agentrux
-	AUTH=$(agentrux-token --home "$CLIENT" --header)
-	agent 'cat >/dev/null; echo done'
-}
-
-# agent SCRIPT [JSON]: the agent is this sh script, the configuration has JSON
-# besides. What it is given goes to $HOME/prompt.N, N counted in $HOME/calls.
-agent() {
-	{
-		printf '#!/bin/sh\necho x >>"%s"\n' "$HOME/calls"
-		printf 'n=$(wc -l <"%s")\n' "$HOME/calls"
-		printf 'export LOG="%s/log"\n%s\n' "$HOME" "$1"
-	} >"$HOME/agent"
-	chmod 700 "$HOME/agent"
-	configure "${2:-{\}}"
-}
-
-configure() {
-	(umask 077 && jq -n --arg cmd "$CMD" --arg res "$RES" \
-		--arg agent "$HOME/agent" --argjson more "$1" '
-		{commandTopicId: $cmd, resultTopicId: $res, agentId: "main",
-		agentCommand: [$agent]} + $more | with_entries(
-		select(.value != null))' >"$A/config.json")
-}
-
-calls() {
-	touch "$HOME/calls"
-	wc -l <"$HOME/calls"
-}
-
-# post PAYLOAD [TYPE]: publishes it, as anyone would: curl and a token.
-post() {
-	jq -nc --argjson p "$1" --arg t "${2:-openclaw.request}" \
-		'{type: $t, payload: $p}' >"$HOME/post"
-	curl -sS --fail -o "$HOME/posted" -X POST -H "$AUTH" \
-		--data-binary "@$HOME/post" "$HUB_URL/topics/$CMD/events"
-}
-
-# The payloads of all answers, one a line; those with a request_id only.
-answers() {
-	agentrux-drain --home "$CLIENT" --peek --from oldest --once "$RES" |
-		jq -c --arg id "${1-}" '.payload
-		| select($id == "" or .request_id == $id)'
-}
-
-is_answered() {
-	[ "$(answers "$1" | wc -l)" -ge "${2:-1}" ]
-}
-
-# The adapter's position is set at the first contact; after that, run serves.
-run_adapter() {
-	[ -e "$A/waterline.json" ] || agentrux-openclaw poll
-	# A shell lets what it starts in the background ignore SIGINT.
-	background "$HOME/run" env --default-signal=INT agentrux-openclaw run
-	RUN=$LAST_PID
-}
-
-stop_adapter() {
-	kill -TERM "$RUN"
-	wait "$RUN"
-}
-
-# one PAYLOAD [TYPE]: serves this one event without watch and drain; $output is
-# its answer.
-one() {
-	agentrux-openclaw poll
-	post "$@"
-	agentrux-openclaw poll 2>>"$HOME/run.err"
-	output=$(answers | tail -n 1)
-}
+load openclaw
 
 @test "a request sent with curl has one answer, with its ids" {
 	prepare
@@ -272,16 +192,6 @@ https://example.com$HOME/c file://e.txt P=/bin:bin $HOME" ]
 	[ "$(find "$A/turns" -mindepth 1 -type d | wc -l)" -eq 0 ]
 }
 
-# attach TEXT-FILE TYPE: stores it, as curl does; $OBJECT is its id.
-attach() {
-	curl -sS --fail -H "$AUTH" "$HUB_URL/topics/$CMD/payloads" -d "$(jq -n \
-		--arg t "$2" --arg n "${1##*/}" --argjson s "$(wc -c <"$1")" \
-		'{content_type: $t, filename: $n, size: $s}')" >"$HOME/place"
-	OBJECT=$(jq -r .object_id "$HOME/place")
-	curl -sS --fail -T "$1" -H "Content-Type: $2" \
-		"$(jq -r .upload_url "$HOME/place")"
-}
-
 @test "attached text is in the prompt whole, other files as references" {
 	prepare
 	agent 'cat >"$HOME/prompt"; echo ok'
@@ -304,7 +214,7 @@ attach() {
 	grep -qxF '{"a":"日本"}' "$HOME/prompt"
 	! grep -q zzzz "$HOME/prompt" || false
 	grep -q "^\[attachment 3: .*\"n-$large\".*; 60000 bytes, .* http://.*]$" "$HOME/prompt"
-	grep -q "^\[attachment 4: .*\"n-$png\".*; 6 bytes, .* http://.*]$" "$HOME/prompt"
+	grep -q "^\[attachment 4: .*\"n-$png\".*; an image, 6 bytes, in the file .*/4-n-$png.png]$" "$HOME/prompt"
 	grep -q '^\[attachment 5: .*; 4 bytes, ' "$HOME/prompt"
 	grep -q '^\[attachment 6: .*; it could not be read]$' "$HOME/prompt"
 	grep -q '^\[attachment 7: .*"../events".*; not fetched]$' "$HOME/prompt"
@@ -344,8 +254,8 @@ attach() {
 	[ "$(jq -r '.status, .request_id' <<<"$output" | paste -sd'|')" = 'completed|--home=/x $(id)' ]
 	[ ! -e "$HOME/pwned" ]
 	mark=$(cat "$HOME/mark")
-	[ "$(grep -acF "$mark" "$HOME/prompt")" -eq 3 ]
-	# Whatever the sender wrote is behind the second and before the third.
+	[ "$(grep -acF "$mark" "$HOME/prompt")" -eq 4 ]
+	# Whatever the sender wrote is between the last two.
 	first=$(grep -anF "$mark begins" "$HOME/prompt" | cut -d: -f1)
 	last=$(grep -anF "$mark ends" "$HOME/prompt" | cut -d: -f1)
 	[ "$last" -eq "$(wc -l <"$HOME/prompt")" ]
@@ -460,10 +370,6 @@ attach() {
 	[ "$(jq -r .status <<<"$output")" = completed ]
 }
 
-all_answered() {
-	[ "$(answers | jq -r .request_id | sort -u | wc -l)" -eq "$1" ]
-}
-
 @test "run killed with SIGKILL during requests: after a restart one answer each" {
 	prepare
 	agent 'sleep 0.2; echo "turn $n"'
@@ -482,18 +388,7 @@ all_answered() {
 	# However often it was published: one request, one answer.
 	[ "$(answers | sort -u | wc -l)" -eq 10 ]
 	[ "$(find "$A" -path '*/dead/*' -type f | wc -l)" -eq 0 ]
-	wait_for 10 no_process_of_ours
-}
-
-# All that the adapter starts inherits where the tokens are; so does the hub.
-no_process_of_ours() {
-	local path
-	for path in /proc/[0-9]*; do
-		[ "$path" = "/proc/$HUB_PID" ] ||
-			! grep -sqF "AGENTRUX_RUNTIME_DIR=$AGENTRUX_RUNTIME_DIR" \
-				"$path/environ" 2>/dev/null ||
-			[ "$(cat "$path/comm" 2>/dev/null)" = grep ] || return 1
-	done
+	wait_for 30 no_process_of_ours
 }
 
 @test "run starts again what died, and ends cleanly when told to" {
@@ -508,7 +403,7 @@ no_process_of_ours() {
 	for signal in TERM INT; do
 		kill -"$signal" "$RUN"
 		wait "$RUN"
-		wait_for 5 no_process_of_ours
+		wait_for 30 no_process_of_ours
 		[ -z "$(find "$A/turns" -name 'run.*')" ]
 		run_adapter
 		wait_for 10 pgrep -P "$RUN" -f agentrux-drain
@@ -644,14 +539,16 @@ no_process_of_ours() {
 		[ "${#lines[@]}" -eq 1 ]
 		[[ $output == *$1* ]] || { echo "$output" && false; }
 	}
-	configure '{"agentCommand": null}' && refused "agentCommand is missing" run
 	configure '{"agentCommand": []}' && refused agentCommand run
 	configure '{"agentCommand": "/no/such"}' && refused "no program '/no/such'" run
 	configure '{"agentCommand": "cat -n"}' && refused "array" poll
 	configure '{"commandTopicId": "a/b"}' && refused commandTopicId run
 	configure '{"maxConcurrency": 0}' && refused "1 to 64" run
 	configure '{"maxConcurrency": "3"}' && refused "1 to 64" run
-	configure '{"execPolicy": {"enabled": true}}' && refused execPolicy run
+	configure '{"execPolicy": {"enabled": "yes"}}' && refused execPolicy run
+	configure '{"execPolicy": {"allowed": []}}' && refused allowedCommands run
+	configure '{"gatewayUrl": "http://example.com"}' && refused gatewayUrl run
+	configure '{"attachmentHosts": ["https://x"]}' && refused attachmentHosts run
 	configure '{}' && chmod 640 "$A/config.json" && refused "chmod 600" run
 	rm "$A/config.json" && ln -s /dev/null "$A/config.json"
 	refused "only you can read" run
@@ -662,11 +559,11 @@ no_process_of_ours() {
 
 @test "config.json: an unknown key is a warning; config shows the defaults" {
 	prepare
-	configure '{"progressSeconds": 5}'
+	configure '{"messagingTopics": []}'
 	run --separate-stderr agentrux-openclaw config
 	[ "$status" -eq 0 ]
 	[ "$(jq -c '[.maxConcurrency, .subagentTimeoutMs, .excludeOwnEvents]' <<<"$output")" = '[3,120000,true]' ]
-	[[ $stderr == *progressSeconds*"no effect"* ]]
+	[[ $stderr == *messagingTopics*"no effect"* ]]
 	[[ $output != *secret* ]]
 }
 
