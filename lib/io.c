@@ -42,8 +42,9 @@ int io_write(int fd, const void *p, size_t n)
 	return 0;
 }
 
-/* Reads one block behind what is there. >0 bytes, 0 end, -1 and errno. */
-static ssize_t read_block(int fd, struct buf *b)
+/* Reads one block behind what is there. >0 bytes, 0 end, -1 and errno; EFBIG,
+ * with the first byte that has no place in `extra`. */
+static ssize_t read_block(int fd, struct buf *b, char *extra)
 {
 	size_t want = BLOCK;
 	char *at;
@@ -52,11 +53,9 @@ static ssize_t read_block(int fd, struct buf *b)
 	if (want > b->max - b->len)
 		want = b->max - b->len;
 	if (want == 0) {
-		char extra;
-
 		/* Exactly full: fine if this was all. */
 		do {
-			n = read(fd, &extra, 1);
+			n = read(fd, extra, 1);
 		} while (n < 0 && errno == EINTR);
 		if (n > 0)
 			errno = EFBIG;
@@ -79,9 +78,10 @@ static ssize_t read_block(int fd, struct buf *b)
 int io_read_all(int fd, struct buf *b)
 {
 	ssize_t n;
+	char extra;
 
 	do {
-		n = read_block(fd, b);
+		n = read_block(fd, b, &extra);
 	} while (n > 0);
 	return n < 0 ? -1 : 0;
 }
@@ -101,11 +101,12 @@ static int wait_readable(int fd, const char *what, struct err *e)
 int io_slurp(int fd, struct buf *b, const char *what, struct err *e)
 {
 	ssize_t n;
+	char extra;
 
 	do {
 		if (wait_readable(fd, what, e) < 0)
 			return -1;
-		n = read_block(fd, b);
+		n = read_block(fd, b, &extra);
 		if (n < 0 && errno == EFBIG)
 			return err_set(e, EX_DATAERR,
 				"reading %s: it is larger than %zu bytes", what,
@@ -162,6 +163,16 @@ int io_close(int fd, const char *what, struct err *e)
 	return err_errno(e, "closing %s", what);
 }
 
+/* Drops what is read of a line that was too long. */
+static void skip(struct io_lines *l)
+{
+	char *nl = l->buf.len ? memchr(l->buf.data, '\n', l->buf.len) : NULL;
+
+	l->skipping = nl == NULL;
+	buf_shift(&l->buf, nl ? (size_t)(nl - l->buf.data) + 1 : l->buf.len);
+	l->given = l->scanned = 0;
+}
+
 /* Takes a whole line out of the block, if one is there. */
 static int take_line(struct io_lines *l, char **line, size_t *len)
 {
@@ -196,9 +207,12 @@ static int next_line(
 {
 	struct pollfd in = { .fd = l->fd, .events = POLLIN };
 	ssize_t n;
+	char extra;
 
 	for (;;) {
-		if (take_line(l, line, len))
+		if (l->skipping)
+			skip(l);
+		if (!l->skipping && take_line(l, line, len))
 			return 1;
 		if (l->eof)
 			return 0;
@@ -208,12 +222,16 @@ static int next_line(
 		} else if (poll(&in, 1, 0) <= 0) {
 			return 2;
 		}
-		n = read_block(l->fd, &l->buf);
-		if (n < 0 && errno == EFBIG)
+		n = read_block(l->fd, &l->buf, &extra);
+		if (n < 0 && errno == EFBIG) {
+			buf_clear(&l->buf);
+			l->scanned = 0;
+			l->skipping = extra != '\n';
 			return err_set(e, EX_DATAERR,
 				"reading standard input: a line is longer "
 				"than %zu bytes",
 				l->buf.max);
+		}
 		if (n < 0 && errno != EAGAIN)
 			return err_errno(e, "reading standard input");
 		if (n == 0)

@@ -43,6 +43,7 @@ struct io_lines {
 	struct buf buf; /* read, not yet given out */
 	size_t given;	/* bytes of buf that the last line took */
 	size_t scanned; /* bytes of buf known to hold no newline */
+	bool skipping;	/* within a line that is too long */
 };
 
 #define IO_LINES(descriptor, ceiling)                                          \
@@ -52,8 +53,8 @@ struct io_lines {
 
 /* The next line without its newline, NUL-terminated, valid until the next call;
  * the last line may lack its newline. 1: a line, 0: end of input, -1: error
- * (EX_DATAERR if a line with its newline is longer than the ceiling). Waits
- * interruptibly. */
+ * (EX_DATAERR if a line with its newline is longer than the ceiling; the next
+ * call gives the line behind it). Waits interruptibly. */
 int io_lines_next(struct io_lines *l, char **line, size_t *len, struct err *e);
 
 /* The same without waiting: 2 if no whole line is there yet. */

@@ -352,6 +352,33 @@ static void lines_have_a_ceiling(void **state)
 	close(fd);
 }
 
+static void behind_a_line_that_is_too_long_it_goes_on(void **state)
+{
+	struct err e = { 0 };
+	struct io_lines l;
+	char text[64], *line;
+	size_t len, n;
+	int fd;
+
+	(void)state;
+	/* Longer by one to several blocks, and the last without its end. */
+	for (n = 8; n < 40; n++) {
+		memset(text, 'x', n);
+		memcpy(text + n, "\na\n", 3);
+		memset(text + n + 3, 'y', 20);
+		fd = file_of(text, n + 23);
+		l = (struct io_lines)IO_LINES(fd, 8);
+		assert_int_equal(io_lines_next(&l, &line, &len, &e), -1);
+		assert_int_equal(e.code, EX_DATAERR);
+		assert_int_equal(io_lines_next(&l, &line, &len, &e), 1);
+		assert_string_equal(line, "a");
+		assert_int_equal(io_lines_next(&l, &line, &len, &e), -1);
+		assert_int_equal(io_lines_next(&l, &line, &len, &e), 0);
+		io_lines_release(&l);
+		close(fd);
+	}
+}
+
 static void many_lines_over_many_blocks(void **state)
 {
 	struct buf text = BUF_INIT(8 << 20);
@@ -428,6 +455,7 @@ int main(void)
 		cmocka_unit_test(gives_the_same_lines_cut_at_any_byte),
 		cmocka_unit_test(polling_gives_2_until_a_line_is_whole),
 		cmocka_unit_test(lines_have_a_ceiling),
+		cmocka_unit_test(behind_a_line_that_is_too_long_it_goes_on),
 		cmocka_unit_test(many_lines_over_many_blocks),
 		cmocka_unit_test(waiting_ends_when_told_to),
 	};
