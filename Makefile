@@ -46,7 +46,7 @@ SCRIPT_BIN := $(SCRIPTS:%=$(BUILD)/bin/%)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/*.c))
 TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
-	$(BUILD)/tests/wrong-clock.so
+	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so
 
 .PHONY: all check unit lint bench fuzz install clean test-tools
 .SECONDARY:

@@ -50,6 +50,7 @@
  *                     more are announced
  *   chunked           Transfer-Encoding: chunked (in pieces of 16 KiB, or of
  *                     one byte with drip); cut then omits the end
+ *   endless           the body again and again, until the client closes
  *   hold, hold=MS     the connection stays open behind the body, for MS or until
  *                     the client closes; no Content-Length (an event stream)
  *
@@ -99,7 +100,7 @@ struct rule {
 	size_t n_headers;
 	char *body, *file, *until;
 	long status, delay, drip, cut, hold_ms; /* drip, cut, hold_ms: -1 not */
-	bool close, reset, hang, headers_only, chunked, hold, no_read;
+	bool close, reset, hang, headers_only, chunked, endless, hold, no_read;
 	bool used;
 };
 
@@ -193,8 +194,8 @@ static int plan_key(struct rule *r, const char *key, char *value)
 		bool *flag;
 	} flags[] = { { "close", &r->close }, { "reset", &r->reset },
 		{ "hang", &r->hang }, { "headers-only", &r->headers_only },
-		{ "chunked", &r->chunked }, { "hold", &r->hold },
-		{ "no-read", &r->no_read } };
+		{ "chunked", &r->chunked }, { "endless", &r->endless },
+		{ "hold", &r->hold }, { "no-read", &r->no_read } };
 	const struct {
 		const char *name;
 		long *number, min, max;
@@ -650,7 +651,7 @@ static void frame(const struct rule *r, struct answer *a, struct buf *head)
 		a->ends =
 			!a->bodyless && strtoull(said, NULL, 10) != a->body.len;
 		a->ends = a->ends || *said == '\0';
-	} else if (r->hold) {
+	} else if (r->hold || r->endless) {
 		a->ends = true;
 	} else {
 		buf_printf(head, "Content-Length: %zu\r\n", length);
@@ -768,8 +769,12 @@ static bool answer(
 		goto out;
 	if (r->headers_only)
 		wait_closed(c, -1);
-	if (r->headers_only || (!a.bodyless && !send_body(c, r, &a)))
+	if (r->headers_only)
 		goto out;
+	do {
+		if (!a.bodyless && !send_body(c, r, &a))
+			goto out;
+	} while (r->endless && a.body.len);
 	if (r->hold)
 		wait_closed(c, r->hold_ms);
 	if (r->cut >= 0 || r->hold || a.ends)
