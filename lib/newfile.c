@@ -55,13 +55,12 @@ static int take_part(struct newfile *f)
 				       errno == ENXIO
 			       ? 0
 			       : -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_part(f, fd) ||
-		ftruncate(fd, 0) < 0) {
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_part(f, fd)) {
 		close(fd);
 		return 0;
 	}
 	f->fd = fd;
-	return 1;
+	return ftruncate(fd, 0) < 0 ? -1 : 1;
 }
 
 int newfile_open(struct newfile *f, const struct folder *d, const char *name,
@@ -80,7 +79,8 @@ int newfile_open(struct newfile *f, const struct folder *d, const char *name,
 	}
 	if (r == 1)
 		return 0;
-	f->part[0] = '\0';
+	if (f->fd < 0)
+		f->part[0] = '\0'; /* not ours to remove */
 	if (r == 0)
 		errno = EEXIST;
 	return err_errno(e, "making a file in %s", d->path);

@@ -12,7 +12,7 @@ load helper
 	[ "$status" -eq 64 ]
 	run agentrux help
 	[ "$status" -eq 0 ]
-	for name in activate token watch drain publish upload hub openclaw; do
+	for name in activate token watch drain publish upload download hub openclaw; do
 		grep -q "^  $name " <<<"$output"
 	done
 	[[ $output != *openclaw-* ]]

@@ -10,6 +10,7 @@ TALKERS=(
 	"agentrux-drain --retry-time 0 topic-1"
 	"agentrux-publish --retry-time 0 topic-1 -m hello"
 	"agentrux-upload --retry-time 0 topic-1 $BATS_TEST_DIRNAME/helper.bash"
+	"agentrux-download --retry-time 0 topic-1 obj_1"
 )
 
 # Credentials as activation leaves them, for a server at $1.
@@ -37,13 +38,14 @@ ends() {
 	ends 64 agentrux-watch
 	ends 64 agentrux-publish
 	ends 64 agentrux-upload
+	ends 64 agentrux-download
 	ends 64 agentrux-drain --once
 	ends 64 agentrux-hub
 	ends 64 agentrux-hub --db "$HUB_DB"
 }
 
 @test "an unknown option is 64, and so is a value that is not one" {
-	for program in activate token watch drain publish upload hub; do
+	for program in activate token watch drain publish upload download hub; do
 		ends 64 "agentrux-$program" --no-such-option
 	done
 	ends 64 agentrux-drain --limit 0 topic-1
