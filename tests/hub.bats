@@ -445,6 +445,10 @@ open_streams() {
 	api 404 /console/scripts/scr_none/activation-codes -d '{"ttl_hours":6}'
 	api 201 "$path" -d '{"ttl_hours":24}'
 	activate "$(jq -r .activation_code "$BODY")"
+	TOKEN=$(cat "$file")
+	api 201 "$path" -d '{"ttl_hours":1,"oauth":true}'
+	request 200 /auth/redeem-activation-code \
+		-d "{\"code\":\"$(jq -r .activation_code "$BODY")\"}"
 	restart_hub
 	api 404 "$path" -d '{"ttl_hours":1}'
 }

@@ -1,6 +1,7 @@
 #include "admin.h"
 
 #include "codes.h"
+#include "devices.h"
 #include "io.h"
 #include "text.h"
 
@@ -233,4 +234,39 @@ int admin_invite_issue(struct db *db, char **operands,
 		return finish(db, -1, NULL, e);
 	c.topic = t.row;
 	return issue(db, "invite", &c, o, e);
+}
+
+static int answer_device(
+	struct db *db, const char *code, int64_t script, struct err *e)
+{
+	int n = device_answer(db, code, script, e);
+
+	if (n == 0)
+		n = err_set(e, EX_NOINPUT,
+			"nobody waits with the code '%s': it is answered, "
+			"expired, or mistyped",
+			code);
+	return finish(db, n, NULL, e);
+}
+
+int admin_device_approve(struct db *db, char **operands,
+	const struct admin_options *o, struct err *e)
+{
+	struct script s;
+
+	(void)o;
+	if (db_begin(db, e) < 0)
+		return -1;
+	if (find_script(db, operands[1], &s, e) < 0)
+		return finish(db, -1, NULL, e);
+	return answer_device(db, operands[0], s.row, e);
+}
+
+int admin_device_deny(struct db *db, char **operands,
+	const struct admin_options *o, struct err *e)
+{
+	(void)o;
+	if (db_begin(db, e) < 0)
+		return -1;
+	return answer_device(db, operands[0], 0, e);
 }

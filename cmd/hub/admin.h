@@ -19,14 +19,16 @@ struct admin_options {
 typedef int admin_command(struct db *db, char **operands,
 	const struct admin_options *o, struct err *e);
 
-admin_command admin_topic_add;	   /* NAME: prints the id */
-admin_command admin_topic_list;	   /* {"topic_id","name","latest…"} */
-admin_command admin_script_add;	   /* NAME: prints the id */
-admin_command admin_script_list;   /* {"script_id","name",…,"grants"} */
-admin_command admin_script_remove; /* SCRIPT: its tokens die with it */
-admin_command admin_grant_add;	   /* SCRIPT TOPIC:ACTION… */
-admin_command admin_grant_remove;  /* SCRIPT TOPIC:ACTION… */
-admin_command admin_code_issue;	   /* SCRIPT: prints the code */
-admin_command admin_invite_issue;  /* TOPIC:ACTION: prints the code */
+admin_command admin_topic_add;	    /* NAME: prints the id */
+admin_command admin_topic_list;	    /* {"topic_id","name","latest…"} */
+admin_command admin_script_add;	    /* NAME: prints the id */
+admin_command admin_script_list;    /* {"script_id","name",…,"grants"} */
+admin_command admin_script_remove;  /* SCRIPT: its tokens die with it */
+admin_command admin_grant_add;	    /* SCRIPT TOPIC:ACTION… */
+admin_command admin_grant_remove;   /* SCRIPT TOPIC:ACTION… */
+admin_command admin_code_issue;	    /* SCRIPT: prints the code */
+admin_command admin_device_approve; /* USER_CODE SCRIPT */
+admin_command admin_device_deny;    /* USER_CODE */
+admin_command admin_invite_issue;   /* TOPIC:ACTION: prints the code */
 
 #endif

@@ -102,9 +102,10 @@ static int add_tokens(
 	struct req *r, struct db *db, const struct script *s, struct err *e)
 {
 	int64_t now = db_now();
-	struct token t = { TOKEN_CLASSIC, s->row, s->generation,
-		now + (r->hub->options.token_ms ? r->hub->options.token_ms
-						: TOKEN_MS) };
+	int64_t life =
+		r->hub->options.token_ms ? r->hub->options.token_ms : TOKEN_MS;
+	struct token t = { TOKEN_CLASSIC, s->row, s->generation, now + life,
+		0 };
 	struct code c = { .script = s->row, .generation = s->generation };
 	char access[TOKEN_TEXT], refresh[SIGN_SECRET], when[TIME_TEXT];
 

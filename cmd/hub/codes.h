@@ -16,8 +16,8 @@ struct code {
 	int action;
 };
 
-/* Makes one of `kind` ("activation", "oauth-activation", "invite", "refresh")
- * that works until `expires`, a db_now() time; its text, once, is `text`. */
+/* Makes one of `kind` ("activation", "oauth-activation", "invite", "refresh",
+ * "oauth-refresh", whose generation is its family) that works until `expires`, a db_now() time; its text, once, is `text`. */
 int code_issue(struct db *db, const char *kind, const struct code *c,
 	int64_t expires, char text[SIGN_SECRET], struct err *e);
 

@@ -32,7 +32,14 @@ void object_put_begin(struct req *r); /* checks, and makes the sink */
 void object_put(struct req *r);	      /* 200, once it is on disk */
 void object_get(struct req *r);	      /* the bytes */
 
+/* join.c: programs without a code. */
+void join_register(struct req *r);  /* 201 {"client_id",…} */
+void join_authorize(struct req *r); /* {"device_code","user_code",…} */
+void device_page(struct req *r);    /* what a person is to do, as text */
+
 /* console.c: for administrators. */
 void console_issue_code(struct req *r); /* 201 {"activation_code",…} */
+void console_approve(struct req *r);	/* {"script_id"} */
+void console_deny(struct req *r);	/* {} */
 
 #endif

@@ -3,6 +3,7 @@
 #include "backoff.h"
 #include "buf.h"
 #include "codes.h"
+#include "devices.h"
 #include "events.h"
 #include "replays.h"
 #include "stop.h"
@@ -57,7 +58,7 @@ static int trim_objects(struct batch *b, struct db *db, struct err *e)
 static int trim_codes(struct batch *b, struct db *db, struct err *e)
 {
 	(void)b;
-	return code_sweep(db, e);
+	return code_sweep(db, e) < 0 ? -1 : device_sweep(db, e);
 }
 
 static int trim_replays(struct batch *b, struct db *db, struct err *e)

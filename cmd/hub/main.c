@@ -88,6 +88,8 @@ static const char about[] =
 	"  grant remove SCRIPT TOPIC:ACTION...\n"
 	"  code issue SCRIPT [--ttl TIME] [--oauth]\n"
 	"                                     prints an activation code, once\n"
+	"  device approve USER_CODE SCRIPT    lets a program in that shows it\n"
+	"  device deny USER_CODE\n"
 	"  invite issue TOPIC:ACTION          prints an invite code, once";
 
 #define MAX_ANY 1000
@@ -118,6 +120,10 @@ static const struct command {
 		plain_rows, 2, MAX_ANY, false, admin_grant_remove },
 	{ "code", "issue", "--db FILE code issue SCRIPT [--ttl TIME] [--oauth]",
 		code_rows, 1, 1, false, admin_code_issue },
+	{ "device", "approve", "--db FILE device approve USER_CODE SCRIPT",
+		plain_rows, 2, 2, false, admin_device_approve },
+	{ "device", "deny", "--db FILE device deny USER_CODE", plain_rows, 1, 1,
+		false, admin_device_deny },
 	{ "invite", "issue", "--db FILE invite issue TOPIC:ACTION [--ttl TIME]",
 		invite_rows, 1, 1, false, admin_invite_issue },
 };

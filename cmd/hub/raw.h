@@ -40,6 +40,7 @@ int raw_object(const char *doc, size_t len, struct raw_want *want, size_t n,
 bool raw_is_null(struct raw r);
 
 bool raw_is_string(struct raw r);
+bool raw_is_true(struct raw r);
 
 /* Appends the text of a string value. -1: not a string, or one that no C
  * string holds (\u0000, a lone surrogate), or over the ceiling of `out`. */

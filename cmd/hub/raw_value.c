@@ -21,6 +21,11 @@ bool raw_is_string(struct raw r)
 	return r.at && r.len >= 2 && r.at[0] == '"';
 }
 
+bool raw_is_true(struct raw r)
+{
+	return r.len == 4 && memcmp(r.at, "true", 4) == 0;
+}
+
 static uint32_t hex4(const char *p)
 {
 	uint32_t v = 0;

@@ -182,10 +182,28 @@ int script_add(struct db *db, const char *name, struct script *s, struct err *e)
 	return script_by_id(db, id, s, e) == 1 ? 0 : -1;
 }
 
+/* Everything that a script may have got its tokens by. */
+static int end_access(struct db *db, int64_t script, struct err *e)
+{
+	return db_exec(db, e,
+		       "DELETE FROM codes WHERE script = ? AND kind IN "
+		       "('refresh', 'oauth-refresh')",
+		       "i", script) < 0 ||
+			       db_exec(db, e,
+				       "DELETE FROM families WHERE script = ?",
+				       "i", script) < 0 ||
+			       db_exec(db, e,
+				       "DELETE FROM devices WHERE script = ?",
+				       "i", script) < 0
+		       ? -1
+		       : 0;
+}
+
 int script_remove(struct db *db, const struct script *s, struct err *e)
 {
-	if (db_exec(db, e, "DELETE FROM grants WHERE script = ?", "i", s->row) <
-			0 ||
+	if (end_access(db, s->row, e) < 0 ||
+		db_exec(db, e, "DELETE FROM grants WHERE script = ?", "i",
+			s->row) < 0 ||
 		db_exec(db, e, "DELETE FROM codes WHERE script = ?", "i",
 			s->row) < 0 ||
 		db_exec(db, e, "DELETE FROM uses WHERE script = ?", "i",
@@ -207,10 +225,7 @@ int script_renew(struct db *db, struct script *s, const char *client,
 		    "UPDATE scripts SET secret = ?, client = ?, "
 		    "generation = generation + 1 WHERE row = ?",
 		    "bti", hash, sizeof hash, client, s->row) != 1 ||
-		db_exec(db, e,
-			"DELETE FROM codes WHERE script = ? "
-			"AND kind = 'refresh'",
-			"i", s->row) < 0)
+		end_access(db, s->row, e) < 0)
 		return -1;
 	s->generation++;
 	s->active = true;

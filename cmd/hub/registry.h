@@ -54,8 +54,8 @@ int script_remove(struct db *db, const struct script *s, struct err *e);
 int script_by_client(
 	struct db *db, const char *client, struct script *s, struct err *e);
 
-/* A new secret: the old one, its tokens and its refresh tokens are dead, in
- * whatever dialect they were. `client` goes with the new one: NULL in classic.
+/* A new secret: the old one, all tokens and all refresh tokens are dead, in
+ * whatever dialect and however they were come by. `client` goes with the new one: NULL in classic.
  * The secret itself is in `secret` and nowhere else. */
 int script_renew(struct db *db, struct script *s, const char *client,
 	char secret[SIGN_SECRET], struct err *e);

@@ -1,5 +1,6 @@
 #include "routes.h"
 
+#include "devices.h"
 #include "endpoints.h"
 
 #include <stdio.h>
@@ -94,10 +95,23 @@ static void unauthorized(struct req *r, const char *why)
 	answer_error(r, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", "%s", why);
 }
 
+/* Is a token of ours still good? Finds its script. 1, 0, -1. */
+static int is_good(
+	struct db *db, const struct token *t, struct script *s, struct err *e)
+{
+	int r = script_by_row(db, t->script, s, e);
+
+	if (r == 1)
+		r = s->generation == t->generation;
+	if (r == 1 && t->family)
+		r = family_is_there(db, t->family, NULL, e);
+	return r;
+}
+
 static int check_token(struct req *r, struct db *db, struct err *e)
 {
 	const char *s = bearer(r);
-	int found;
+	int good;
 
 	if (s == NULL)
 		unauthorized(r, "An access token is needed");
@@ -107,12 +121,10 @@ static int check_token(struct req *r, struct db *db, struct err *e)
 		unauthorized(r, "The access token has expired");
 	if (r->status)
 		return 0;
-	found = script_by_row(db, r->token.script, &r->script, e);
-	if (found < 0)
-		return -1;
-	if (!found || r->script.generation != r->token.generation)
+	good = is_good(db, &r->token, &r->script, e);
+	if (good == 0)
 		unauthorized(r, "The access token was revoked");
-	return 0;
+	return good < 0 ? -1 : 0;
 }
 
 static int check_grant(struct req *r, struct db *db, struct err *e)
@@ -167,6 +179,11 @@ const struct route shared_routes[] = { { "PUT", "/objects/*", NEEDS_SIGNATURE,
 	{ "GET", "/objects/*", NEEDS_SIGNATURE, 0, object_get, NULL },
 	{ "POST", "/console/scripts/*/activation-codes", NEEDS_ADMIN,
 		CONSOLE_MAX, console_issue_code, NULL },
+	{ "POST", "/console/devices/*/approval", NEEDS_ADMIN, CONSOLE_MAX,
+		console_approve, NULL },
+	{ "POST", "/console/devices/*/denial", NEEDS_ADMIN, CONSOLE_MAX,
+		console_deny, NULL },
+	{ "GET", "/device", NEEDS_NOTHING, 0, device_page, NULL },
 	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL } };
 
 void route_request(struct req *r, const char *method, const char *url)
@@ -211,10 +228,9 @@ enum route_right route_may(struct hub *hub, const struct token *t,
 	struct db *db = db_take(hub->pool, e);
 	struct script s;
 	enum route_right right = RIGHT_NO_TOKEN;
-	int r = db ? script_by_row(db, t->script, &s, e) : -1;
+	int r = db ? is_good(db, t, &s, e) : -1;
 
-	if (r == 1 && s.generation == t->generation &&
-		t->expires_ms > db_now()) {
+	if (r == 1 && t->expires_ms > db_now()) {
 		r = grant_bits(db, t->script, topic, e);
 		right = r > 0 && (r & action) ? RIGHT_YES : RIGHT_NO_GRANT;
 	}

@@ -80,5 +80,28 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"at INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX replays_at ON replays (at);"
 
-	"PRAGMA user_version = 2;"
+	"PRAGMA user_version = 2;",
+
+	/* Joining without a code. A client is a program that registered
+	 * itself; a device is one that waits to be approved: script is NULL
+	 * until then, 0 if it was denied. A family is what came of an
+	 * approval: refresh tokens (codes whose generation is its row), each
+	 * used once. */
+	"CREATE TABLE clients ("
+	"id TEXT PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL)"
+	"WITHOUT ROWID;"
+	"CREATE INDEX clients_at ON clients (at);"
+	"CREATE TABLE devices ("
+	"hash BLOB PRIMARY KEY, user_code TEXT NOT NULL UNIQUE,"
+	"client TEXT NOT NULL, script INTEGER, expires INTEGER NOT NULL,"
+	"interval INTEGER NOT NULL, polled INTEGER NOT NULL DEFAULT 0)"
+	"WITHOUT ROWID;"
+	"CREATE INDEX devices_expires ON devices (expires);"
+	"CREATE TABLE families ("
+	"row INTEGER PRIMARY KEY AUTOINCREMENT, client TEXT NOT NULL,"
+	"script INTEGER NOT NULL, at INTEGER NOT NULL);"
+	"CREATE INDEX families_script ON families (script);"
+	"CREATE INDEX families_at ON families (at);"
+
+	"PRAGMA user_version = 3;"
 };

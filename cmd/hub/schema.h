@@ -6,7 +6,7 @@
 #ifndef AGENTRUX_HUB_SCHEMA_H
 #define AGENTRUX_HUB_SCHEMA_H
 
-enum { SCHEMA_VERSION = 2, SCHEMA_APPLICATION = 0x41475558 };
+enum { SCHEMA_VERSION = 3, SCHEMA_APPLICATION = 0x41475558 };
 
 /* Each makes of one version the next. */
 extern const char *const schema_steps[SCHEMA_VERSION];

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A token on the wire: a prefix and base64url of kind, three numbers and the mac. */
-enum { TOKEN_SAID = 1 + 3 * 8, TOKEN_BYTES = TOKEN_SAID + SIGN_KEY };
+/* A token on the wire: a prefix and base64url of kind, its numbers and the mac. */
+enum { TOKEN_SAID = 1 + 4 * 8, TOKEN_BYTES = TOKEN_SAID + SIGN_KEY };
 
 static const char *token_prefix(enum token_kind kind)
 {
@@ -44,6 +44,7 @@ void token_make(const unsigned char key[SIGN_KEY], const struct token *t,
 	put64(raw + 1, t->script);
 	put64(raw + 9, t->generation);
 	put64(raw + 17, t->expires_ms);
+	put64(raw + 25, t->family);
 	sign_mac(key, raw, TOKEN_SAID, raw + TOKEN_SAID);
 	snprintf(out, TOKEN_TEXT, "%s", token_prefix(t->kind));
 	sign_encode(raw, sizeof raw, out + strlen(out));
@@ -67,6 +68,7 @@ int token_read(
 	t->script = get64(raw + 1);
 	t->generation = get64(raw + 9);
 	t->expires_ms = get64(raw + 17);
+	t->family = get64(raw + 25);
 	return 0;
 }
 

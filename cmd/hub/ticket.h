@@ -6,7 +6,7 @@
 #include "sign.h"
 
 enum {
-	TOKEN_TEXT = 96, /* room for an access token */
+	TOKEN_TEXT = 104, /* room for an access token */
 	CURSOR_TEXT = 32
 };
 
@@ -20,6 +20,7 @@ struct token {
 	int64_t script; /* row */
 	int64_t generation;
 	int64_t expires_ms;
+	int64_t family; /* row of devices.h; 0: of a secret */
 };
 
 void token_make(const unsigned char key[SIGN_KEY], const struct token *t,
