@@ -7,15 +7,18 @@
 #include "opt.h"
 #include "stop.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 static struct {
 	const char *from, *key, *dedup, *type, *on_gap;
 	bool once, peek, exclude_self, skip_busy;
-	long jobs, attempts, timeout_ms, grace_ms, limit, max, lock_wait_ms,
-		retry_ms;
+	long ack_fd, jobs, attempts, timeout_ms, grace_ms, limit, max,
+		lock_wait_ms, retry_ms;
 } o = {
+	.ack_fd = -1,
 	.jobs = 1,
 	.attempts = 3,
 	.limit = API_PAGE_LIMIT,
@@ -23,6 +26,9 @@ static struct {
 };
 
 static const struct opt rows[] = {
+	{ OPT_NUMBER, "ack-fd", 0, &o.ack_fd, "N",
+		"count an event once its id is read from descriptor N", 0,
+		INT_MAX },
 	{ OPT_NUMBER, "attempts", 0, &o.attempts, "N",
 		"failed attempts before an event goes to dead/ (3)", 1, 1000 },
 	{ OPT_TEXT, "dedup", 0, &o.dedup, "FIELD",
@@ -98,6 +104,23 @@ static int on_gap(bool *stop)
 		       : -1;
 }
 
+static int check_ack_fd(const struct opt_args *args, bool hints)
+{
+	if (o.ack_fd < 0)
+		return EX_OK;
+	if (args->command || o.peek)
+		return opt_misuse(&program, "--ack-fd is for printed events "
+					    "that are to count");
+	if (o.ack_fd == STDOUT_FILENO || o.ack_fd == STDERR_FILENO ||
+		(o.ack_fd == STDIN_FILENO && hints))
+		return opt_misuse(&program,
+			"--ack-fd: %ld serves another purpose", o.ack_fd);
+	if (fcntl((int)o.ack_fd, F_GETFD) < 0)
+		return opt_misuse(&program,
+			"--ack-fd: there is no descriptor %ld", o.ack_fd);
+	return EX_OK;
+}
+
 /* Wrong use that the table cannot express; EX_OK if it is right. */
 static int check(const struct opt_args *args, bool hints)
 {
@@ -113,12 +136,13 @@ static int check(const struct opt_args *args, bool hints)
 	if (o.peek && args->command)
 		return opt_misuse(&program, "--peek prints; it takes no "
 					    "handler");
-	return EX_OK;
+	return check_ack_fd(args, hints);
 }
 
 static void take_options(struct drain *d, const struct opt_args *args)
 {
 	d->retry_ms = o.retry_ms;
+	d->ack_fd = (int)o.ack_fd;
 	d->topics = args->operands;
 	d->handler = args->command;
 	d->peek = o.peek;
@@ -159,7 +183,8 @@ int main(int argc, char **argv)
 		return status;
 	take_options(&d, &args);
 	stop_install();
-	if (args.command == NULL)
+	/* One that acknowledges may do so after it has closed. */
+	if (args.command == NULL && o.ack_fd < 0)
 		stop_when_reader_closes(STDOUT_FILENO);
 	memset(&pages, 0, sizeof pages);
 	if (api_open(&setup, args.home, args.base_url, &e) == 0 &&

@@ -3,24 +3,18 @@
 #include "backoff.h"
 #include "dead.h"
 #include "handler.h"
-#include "outlet.h"
+#include "lines.h"
 
 #include <poll.h>
 #include <stdlib.h>
 
-enum {
-	TAKEN_MIN_MS = 1, /* how often a slow reader's pipe is looked at */
-	TAKEN_MAX_MS = 100,
-	LAST_LINES_MS = 500, /* for a reader to take them when we end */
-	DEFER_MS = 1000,     /* "not now" is not asked again before that */
-};
+enum { DEFER_MS = 1000 }; /* "not now" is not asked again before that */
 
 struct delivery {
 	struct delivery_rules rules;
-	struct handler_pool *pool; /* NULL: lines */
-	struct outlet out;
-	struct item *first, *last; /* lines given and not taken yet */
-	long taken_ms;		   /* pause between looks at the pipe */
+	/* One of these: */
+	struct lines *lines;
+	struct handler_pool *pool;
 };
 
 struct delivery *delivery_new(const struct delivery_rules *r, struct err *e)
@@ -28,13 +22,12 @@ struct delivery *delivery_new(const struct delivery_rules *r, struct err *e)
 	struct delivery *d = xcalloc(1, sizeof *d);
 
 	d->rules = *r;
-	d->taken_ms = TAKEN_MIN_MS;
-	if (r->handler == NULL) {
-		outlet_init(&d->out, r->out_fd, QUEUE_BYTES);
-		return d;
-	}
-	d->pool = handler_pool_new(r->handler, r->jobs, r->timeout_ms, e);
-	if (d->pool)
+	if (r->handler)
+		d->pool =
+			handler_pool_new(r->handler, r->jobs, r->timeout_ms, e);
+	else
+		d->lines = lines_new(r->out_fd, r->ack_fd);
+	if (d->pool || d->lines)
 		return d;
 	free(d);
 	return NULL;
@@ -44,10 +37,8 @@ void delivery_free(struct delivery *d)
 {
 	if (d == NULL)
 		return;
-	if (d->pool)
-		handler_pool_free(d->pool);
-	else
-		outlet_release(&d->out);
+	handler_pool_free(d->pool);
+	lines_free(d->lines);
 	free(d);
 }
 
@@ -59,71 +50,24 @@ void delivery_keep(struct delivery *d, int fd)
 
 bool delivery_is_dear(const struct delivery *d)
 {
-	return d->pool != NULL;
+	return d->pool || d->rules.ack_fd >= 0;
+}
+
+bool delivery_is_over(const struct delivery *d)
+{
+	return d->lines && lines_are_over(d->lines);
+}
+
+void delivery_end(struct delivery *d)
+{
+	if (d->lines)
+		lines_end(d->lines);
 }
 
 bool delivery_has_room(const struct delivery *d)
 {
 	return d->pool ? handler_free_slots(d->pool) > 0
-		       : d->out.pending.len < d->out.pending.max / 2;
-}
-
-/* --- lines --- */
-
-static int print(struct delivery *d, struct item *it, struct err *e)
-{
-	if (outlet_put(&d->out, it->line, it->len) < 0)
-		return err_set(e, EX_FAILED,
-			"printing %s of %s: it is larger than %zu bytes",
-			it->id, it->queue->topic, d->out.pending.max);
-	it->end = d->out.queued;
-	it->next_given = NULL;
-	if (d->first)
-		d->last->next_given = it;
-	else
-		d->first = it;
-	d->last = it;
-	return 0;
-}
-
-/* Counts what the reader has taken. */
-static void count_taken(struct delivery *d)
-{
-	uint64_t taken = outlet_taken(&d->out);
-	struct item *it;
-
-	if (d->first && d->first->end <= taken)
-		d->taken_ms = TAKEN_MIN_MS;
-	else if (d->taken_ms < TAKEN_MAX_MS)
-		d->taken_ms *= 2;
-	while ((it = d->first) && it->end <= taken) {
-		d->first = it->next_given;
-		queue_settle(it, true);
-	}
-}
-
-/* Told to end: a line that was begun is finished, and the reader may still take
- * what lies in the pipe, so that little of it comes again. */
-static void finish_lines(struct delivery *d)
-{
-	int64_t end = backoff_clock_ms() + LAST_LINES_MS;
-	uint64_t written = d->out.queued - d->out.pending.len;
-	struct pollfd reader = { .fd = outlet_fd(&d->out), .events = 0 };
-	const struct item *it = d->first;
-	struct err why;
-
-	while (it && it->end <= written)
-		it = it->next_given;
-	outlet_cut(&d->out, it && it->end - it->len < written
-				    ? (size_t)(it->end - written)
-				    : 0);
-	do {
-		if (outlet_flush(&d->out, &why) < 0)
-			break;
-		count_taken(d);
-	} while (d->first && d->first->end <= d->out.queued &&
-		 backoff_clock_ms() < end && poll(&reader, 1, 5) == 0);
-	count_taken(d);
+		       : lines_have_room(d->lines);
 }
 
 /* --- handlers --- */
@@ -221,7 +165,7 @@ static int take_results(struct delivery *d, struct err *e)
 
 int delivery_give(struct delivery *d, struct item *it, struct err *e)
 {
-	if ((d->pool ? start(d, it, e) : print(d, it, e)) < 0)
+	if ((d->pool ? start(d, it, e) : lines_give(d->lines, it, e)) < 0)
 		return -1;
 	it->state = ITEM_RUNNING;
 	return 0;
@@ -229,30 +173,21 @@ int delivery_give(struct delivery *d, struct item *it, struct err *e)
 
 int delivery_collect(struct delivery *d, struct err *e)
 {
-	if (d->pool)
-		return take_results(d, e);
-	if (outlet_flush(&d->out, e) < 0)
-		return -1;
-	count_taken(d);
-	return 0;
+	return d->pool ? take_results(d, e) : lines_collect(d->lines, e);
 }
 
 unsigned delivery_fds(const struct delivery *d, struct pollfd *fds)
 {
-	if (d->pool)
-		fds[0] = (struct pollfd){ .fd = handler_pool_fd(d->pool),
-			.events = POLLIN };
-	else if (d->out.pending.len)
-		fds[0] = (struct pollfd){ .fd = outlet_fd(&d->out),
-			.events = POLLOUT };
-	else
-		return 0;
+	if (d->lines)
+		return lines_fds(d->lines, fds);
+	fds[0] = (struct pollfd){ .fd = handler_pool_fd(d->pool),
+		.events = POLLIN };
 	return 1;
 }
 
 long delivery_wait_ms(const struct delivery *d)
 {
-	return d->first ? d->taken_ms : -1;
+	return d->lines ? lines_wait_ms(d->lines) : -1;
 }
 
 void delivery_wind_up(struct delivery *d, long grace_ms, struct err *e)
@@ -261,8 +196,8 @@ void delivery_wind_up(struct delivery *d, long grace_ms, struct err *e)
 	struct err why = { 0 };
 	bool told = false;
 
-	if (d->pool == NULL) {
-		finish_lines(d);
+	if (d->lines) {
+		lines_wind_up(d->lines);
 		return;
 	}
 	while (handler_running(d->pool)) {

@@ -1,10 +1,11 @@
 /* service: how an event reaches whoever handles it, and when it counts.
  *
- * Two ways: as a line on a descriptor, where it counts once the reader has taken
- * it whole; or on the stdin of a handler, by whose end it is settled, tried
- * again, put off, or given up to dead/. Items come from queues (queue.h) and are
- * settled there. delivery_give() only while delivery_has_room(); what has ended
- * since is dealt with by delivery_collect(). */
+ * As a line on a descriptor (lines.h), where it counts once the reader has taken
+ * or acknowledged it; or on the stdin of a handler (handler.h), by whose end it
+ * is settled, tried again, put off, or given up to dead/. Items come from queues
+ * (queue.h) and are settled there. delivery_give() only while
+ * delivery_has_room(); what has ended since is dealt with by
+ * delivery_collect(). */
 #ifndef AGENTRUX_DELIVER_H
 #define AGENTRUX_DELIVER_H
 
@@ -18,6 +19,7 @@ struct pollfd;
 struct delivery_rules {
 	char *const *handler; /* argv, or NULL: lines on out_fd */
 	int out_fd;
+	int ack_fd;	 /* -1: a line counts once it was taken */
 	unsigned jobs;	 /* handlers at once */
 	long timeout_ms; /* of a handler; 0: none */
 	long attempts;	 /* failed ones before an event is given up */
@@ -43,6 +45,12 @@ int delivery_collect(struct delivery *d, struct err *e);
 
 /* Is every end worth recording at once? (A handler's is: it may have cost.) */
 bool delivery_is_dear(const struct delivery *d);
+
+/* Nothing that runs can be settled any more. */
+bool delivery_is_over(const struct delivery *d);
+
+/* No more will be given. */
+void delivery_end(struct delivery *d);
 
 /* What to poll for (2 at most; the number is returned), and after how many ms
  * at the latest to collect again (-1: no need). */

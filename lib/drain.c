@@ -356,6 +356,8 @@ static bool is_finished(const struct run *r)
 {
 	size_t i;
 
+	if (!r->hints_open && delivery_is_over(r->delivery))
+		return true;
 	for (i = 0; i < r->n_topics; i++) {
 		const struct queue *q = r->topics[i];
 
@@ -367,6 +369,21 @@ static bool is_finished(const struct run *r)
 	/* Topics that were named and are all refused: no hint will help. */
 	return enough(r) || r->at_gap || !r->hints_open ||
 	       (r->d->topics[0] && !any(r, is_kept));
+}
+
+/* Is everything given out that ever will be? */
+static bool is_last(const struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_topics && !r->hints_open; i++) {
+		const struct queue *q = r->topics[i];
+
+		if (queue_has_waiting(q, enough(r)) ||
+			(!enough(r) && !r->at_gap && q->dirty))
+			break;
+	}
+	return !r->hints_open && i == r->n_topics;
 }
 
 static int commit_all(struct run *r, enum queue_when when, struct err *e)
@@ -408,7 +425,7 @@ static long how_long(const struct run *r, int64_t now)
 
 static int wait_for_news(struct run *r, struct err *e)
 {
-	struct pollfd fds[4];
+	struct pollfd fds[4]; /* 2 of them the delivery's */
 	unsigned n = delivery_fds(r->delivery, fds);
 
 	fds[n++] =
@@ -435,6 +452,8 @@ static int turn(struct run *r, struct err *e)
 		(!delivery_is_dear(r->delivery) &&
 			delivery_collect(r->delivery, e) < 0))
 		return -1;
+	if (is_last(r))
+		delivery_end(r->delivery);
 	return commit_all(r,
 		delivery_is_dear(r->delivery) ? QUEUE_RECORD_NOW
 					      : QUEUE_WHEN_DUE,
@@ -477,6 +496,7 @@ static int open_all(struct run *r, struct err *e)
 	r->delivery =
 		delivery_new(&(struct delivery_rules){ .handler = r->d->handler,
 				     .out_fd = r->d->out_fd,
+				     .ack_fd = r->d->ack_fd,
 				     .jobs = (unsigned)r->d->jobs,
 				     .timeout_ms = r->d->timeout_ms,
 				     .attempts = r->d->attempts },

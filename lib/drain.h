@@ -28,6 +28,7 @@ struct drain {
 	char *const *handler; /* argv, or NULL: lines on out_fd */
 	int hints_fd;	      /* -1: a single pass */
 	int out_fd;
+	int ack_fd; /* ids of lines that count; -1: those that were taken */
 	enum drain_from from;
 	bool peek;	   /* print, save nothing */
 	long jobs;	   /* handlers at once */

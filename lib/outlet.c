@@ -94,6 +94,19 @@ int outlet_flush(struct outlet *o, struct err *e)
 	return o->pending.len == 0;
 }
 
+void outlet_close(struct outlet *o)
+{
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (nowhere >= 0) {
+		dup2(nowhere, o->fd);
+		close(nowhere);
+	} else {
+		close(o->fd);
+	}
+	outlet_release(o);
+}
+
 void outlet_cut(struct outlet *o, size_t keep)
 {
 	if (keep >= o->pending.len)

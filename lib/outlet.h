@@ -34,6 +34,10 @@ int outlet_put(struct outlet *o, const void *p, size_t n);
 int outlet_flush(struct outlet *o, struct err *e);
 int outlet_fd(const struct outlet *o);
 
+/* No more will come: the reader finds the end of its input. The program's own
+ * descriptor then leads nowhere. */
+void outlet_close(struct outlet *o);
+
 /* Of what waits to be written only the first `keep` bytes ever will be. */
 void outlet_cut(struct outlet *o, size_t keep);
 

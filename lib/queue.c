@@ -453,18 +453,25 @@ int64_t queue_due(const struct queue *q, int64_t now)
 	return due;
 }
 
+bool queue_has_waiting(const struct queue *q, bool begun)
+{
+	const struct item *it;
+
+	for (it = q->first; it; it = it->next)
+		if (it->state == ITEM_WAITING && (it->counted || !begun) &&
+			is_first(it))
+			return true;
+	return false;
+}
+
 bool queue_is_active(const struct queue *q, bool begun)
 {
 	const struct item *it;
 
-	for (it = q->head; it; it = it->next) {
-		if (begun && !it->counted)
-			continue;
-		if (it->state == ITEM_RUNNING ||
-			(it->state == ITEM_WAITING && is_first(it)))
+	for (it = q->head; it; it = it->next)
+		if (it->state == ITEM_RUNNING && (it->counted || !begun))
 			return true;
-	}
-	return false;
+	return queue_has_waiting(q, begun);
 }
 
 void queue_settle(struct item *it, bool done)

@@ -132,6 +132,9 @@ int64_t queue_due(const struct queue *q, int64_t now);
  * counted already matters. */
 bool queue_is_active(const struct queue *q, bool begun);
 
+/* Is there one that could be run, now or when its time has come? */
+bool queue_has_waiting(const struct queue *q, bool begun);
+
 /* Done, or given up: it counts. */
 void queue_settle(struct item *it, bool done);
 

@@ -453,6 +453,96 @@ handler() {
 	[ "$(find "$HOME/.agentrux/dead/$T" -type f | wc -l)" -eq 1 ]
 }
 
+# acks COMMAND…: drains with --ack-fd; COMMAND gets the ids, and what it prints
+# goes back. Exit code in $STATUS, lines in $HOME/out.
+acks() {
+	[ -p "$HOME/acks" ] || mkfifo "$HOME/acks"
+	# Nobody but drain may hold the pipe open: its reader waits for its end.
+	mkfifo "$HOME/lines"
+	agentrux-drain "${DRAIN[@]}" --from oldest --ack-fd 3 "$T" </dev/null \
+		3<"$HOME/acks" >"$HOME/lines" 2>"$HOME/err" &
+	PIDS+=("$!")
+	tee "$HOME/out" <"$HOME/lines" 3>&- | jq --unbuffered -r .event_id |
+		timeout 60 "$@" >"$HOME/acks"
+	STATUS=0
+	wait "${PIDS[-1]}" || STATUS=$?
+	rm "$HOME/lines"
+}
+
+@test "--ack-fd: an event counts once its id comes back, in any order, at the end too" {
+	prepare 300
+	acks tac
+	[ "$STATUS" -eq 0 ]
+	[ "$(numbers "$HOME/out")" = "$(seq -s' ' 300)" ]
+	[ "$(position)" = 300 ]
+	publish_n 301 302
+	acks cat
+	[ "$STATUS" -eq 0 ]
+	[ "$(numbers "$HOME/out")" = "301 302" ]
+	[ "$(position)" = 302 ]
+}
+
+@test "--ack-fd: what is not acknowledged stays, and the exit code is 75" {
+	prepare 10
+	acks sed 3d
+	[ "$STATUS" -eq 75 ]
+	[ "$(position)" = 2 ]
+	acks sed 's/$/ done/; 1s/.*/&\n\n/'
+	[ "$STATUS" -eq 75 ]
+	[ "$(numbers "$HOME/out")" = 3 ]
+	[ "$(grep -c 'waits for one' "$HOME/err")" -eq 1 ]
+	acks sed 's/$/\r/'
+	[ "$STATUS" -eq 0 ]
+	[ "$(numbers "$HOME/out")" = 3 ]
+	[ "$(position)" = 10 ]
+}
+
+@test "--ack-fd: a reader may close before it has acknowledged" {
+	prepare 2000
+	mkfifo "$HOME/acks" "$HOME/lines"
+	agentrux-drain --from oldest --ack-fd 3 "$T" </dev/null \
+		3<"$HOME/acks" >"$HOME/lines" 2>"$HOME/err" &
+	PIDS+=("$!")
+	exec 6>"$HOME/acks"
+	head -n 5 <"$HOME/lines" 6>&- >"$HOME/out"
+	jq -r .event_id "$HOME/out" >&6
+	exec 6>&-
+	local status=0
+	wait "${PIDS[-1]}" || status=$?
+	[ "$status" -eq 75 ]
+	[ "$(position)" = 5 ]
+}
+
+@test "--ack-fd follows hints, and ends when told to with what was acknowledged" {
+	prepare 3
+	mkfifo "$HOME/acks" "$HOME/hints"
+	agentrux-drain --from oldest --ack-fd 3 "$T" <"$HOME/hints" \
+		3<"$HOME/acks" >"$HOME/out" &
+	PIDS+=("$!")
+	exec 5>"$HOME/hints" 6>"$HOME/acks"
+	wait_for 10 grep -q '"n":3' "$HOME/out"
+	jq -r .event_id "$HOME/out" | tail -n 2 >&6
+	publish_n 4 4
+	echo '{}' >&5
+	wait_for 10 grep -q '"n":4' "$HOME/out"
+	jq -r .event_id "$HOME/out" | head -n 1 >&6
+	at_3() { [ "$(position)" = 3 ]; }
+	wait_for 10 at_3
+	kill -TERM "${PIDS[-1]}"
+	wait "${PIDS[-1]}"
+	at_3
+}
+
+@test "--ack-fd: wrong use is 64" {
+	prepare 1
+	run -64 agentrux-drain --ack-fd 1 "$T" </dev/null
+	run -64 agentrux-drain --ack-fd 0 "$T" </dev/null
+	run -64 agentrux-drain --ack-fd 77 "$T" </dev/null
+	run -64 agentrux-drain --ack-fd x "$T" </dev/null
+	run -64 agentrux-drain --ack-fd 0 --once "$T" -- true </dev/null
+	run -64 agentrux-drain --ack-fd 0 --once --peek "$T" </dev/null
+}
+
 @test "--exclude-self leaves out what this script published" {
 	prepare 2
 	run agentrux-drain --from oldest --exclude-self "$T" </dev/null
