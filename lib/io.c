@@ -179,27 +179,25 @@ static int take_line(struct io_lines *l, char **line, size_t *len)
 	struct buf *b = &l->buf;
 	char *nl = NULL;
 
-	buf_shift(b, l->given);
-	l->scanned = l->scanned > l->given ? l->scanned - l->given : 0;
-	l->given = 0;
 	if (b->len > l->scanned)
 		nl = memchr(b->data + l->scanned, '\n', b->len - l->scanned);
-	if (nl) {
-		*nl = '\0';
-		*line = b->data;
-		*len = (size_t)(nl - b->data);
-		l->given = *len + 1;
-		l->scanned = l->given;
-		return 1;
-	}
-	l->scanned = b->len;
-	if (l->eof && b->len) {
-		*line = b->data;
-		*len = b->len;
-		l->given = b->len;
-		return 1;
-	}
-	return 0;
+	l->scanned = nl ? (size_t)(nl - b->data) + 1 : b->len;
+	if (nl == NULL && (!l->eof || b->len == l->given))
+		return 0;
+	*line = b->data + l->given;
+	*len = l->scanned - l->given - (nl != NULL);
+	(*line)[*len] = '\0';
+	l->given = l->scanned;
+	return 1;
+}
+
+/* Makes room for the next block. (To do so for each line would move the rest of
+ * a block each time.) */
+static void drop_given(struct io_lines *l)
+{
+	buf_shift(&l->buf, l->given);
+	l->scanned -= l->given;
+	l->given = 0;
 }
 
 static int next_line(
@@ -222,6 +220,7 @@ static int next_line(
 		} else if (poll(&in, 1, 0) <= 0) {
 			return 2;
 		}
+		drop_given(l);
 		n = read_block(l->fd, &l->buf, &extra);
 		if (n < 0 && errno == EFBIG) {
 			buf_clear(&l->buf);

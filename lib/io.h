@@ -41,8 +41,8 @@ struct io_lines {
 	int fd;
 	bool eof;
 	struct buf buf; /* read, not yet given out */
-	size_t given;	/* bytes of buf that the last line took */
-	size_t scanned; /* bytes of buf known to hold no newline */
+	size_t given;	/* bytes of buf that were given out */
+	size_t scanned; /* bytes of buf known to hold no further newline */
 	bool skipping;	/* within a line that is too long */
 };
 
