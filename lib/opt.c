@@ -307,6 +307,9 @@ static int refuse(const struct opt_program *p, int c, const char *word)
 
 static int check_operands(const struct opt_program *p, struct opt_args *args)
 {
+	/* A script's unset variable must not make it the root folder. */
+	if (args->home && *args->home == '\0')
+		return opt_misuse(p, "option '--home' needs a value");
 	if (args->n_operands < p->min_operands)
 		return opt_misuse(
 			p, "too few operands: %s %s", p->name, p->synopsis);

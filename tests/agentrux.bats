@@ -20,8 +20,10 @@ load helper
 	[[ ${lines[0]} == "Usage: agentrux-token"* ]]
 	run agentrux token
 	[ "$status" -eq 78 ]
-	run agentrux status
-	[ "$status" -ne 0 ]
+	run --separate-stderr agentrux status
+	[ "$status" -eq 78 ]
+	[ "$output" = "not set up: get an activation code" ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
 	start_hub
 	new_agent us "$(new_topic work):read"
 	run agentrux status

@@ -260,6 +260,7 @@ static void every_program_has_the_common_options(void **state)
 	assert_got(RUN(&plain, "-v", "a"), "level=1");
 	assert_got(RUN(&plain, "-vv", "a"), "level=2");
 	assert_got(RUN(&plain, "--verbose", "--verbose", "a"), "level=2");
+	assert_misuse(RUN(&runner, "--home=", "a"), "'--home' needs a value");
 	assert_got(RUN(&runner, "--home=/h", "--base-url", "http://x", "a"),
 		"home=/h url=http://x");
 }
