@@ -62,6 +62,14 @@ static bool token_ok(const char *s)
 	return true;
 }
 
+/* A success without JSON, as a web server or a proxy sends. */
+static int no_service(const char *base_url, struct err *e)
+{
+	return err_set(e, EX_TEMPFAIL,
+		"the answer is no JSON; is %s the service's address?",
+		base_url);
+}
+
 /* Takes an answer over. */
 static int grant(struct auth *a, struct token *t, const char *what,
 	const struct http_answer *answer, struct err *e)
@@ -71,7 +79,8 @@ static int grant(struct auth *a, struct token *t, const char *what,
 	int r;
 
 	doc = json_parse(buf_text(&answer->body), answer->body.len, NULL);
-	r = a->dialect->token_answer(doc, answer->date, &got, e);
+	r = doc ? a->dialect->token_answer(doc, answer->date, &got, e)
+		: no_service(a->base_url, e);
 	if (r == 0 && !token_ok(got.access))
 		r = err_set(e, EX_TEMPFAIL, "the service's token is unusable");
 	if (r < 0)
@@ -260,13 +269,14 @@ int auth_redeem(struct http *http, const char *base_url, const char *code,
 	if (we == NULL)
 		we = &own;
 	wire_request_init(&r, "activating");
-	r.once = true;
+	r.once = r.by_code = true;
 	d->redeem_request(&r, code);
 	status = wire_exchange(http, base_url, &r, NULL, &answer, we, e);
 	if (status == 0) {
 		we->status = answer.status;
 		doc = json_parse(buf_text(&answer.body), answer.body.len, NULL);
-		status = d->redeem_answer(doc, cred, grants, e);
+		status = doc ? d->redeem_answer(doc, cred, grants, e)
+			     : no_service(base_url, e);
 		if (status < 0)
 			err_prefix(e, "activating");
 	}

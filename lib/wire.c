@@ -179,16 +179,25 @@ static const char *remedy(int status)
 	}
 }
 
-int wire_error_report(
-	const char *what, const struct wire_error *we, struct err *e)
+static int report(const char *what, const struct wire_error *we, bool by_code,
+	struct err *e)
 {
 	/* RFC 6749 allows 400 for it as well. */
 	int status = strcmp(we->code, "invalid_client") ? we->status : 401;
+	const char *then = by_code && (status == 401 || status == 403)
+				   ? ""
+				   : remedy(status);
 
 	return err_set(e, wire_exit_code(status),
 		"%s: the service answered %d%s%s%s%s%s", what, we->status,
 		we->code[0] ? " " : "", we->code, we->message[0] ? ": " : "",
-		we->message, remedy(status));
+		we->message, then);
+}
+
+int wire_error_report(
+	const char *what, const struct wire_error *we, struct err *e)
+{
+	return report(what, we, false, e);
 }
 
 static int refuse(const struct wire_request *r, const char *bearer,
@@ -202,7 +211,7 @@ static int refuse(const struct wire_request *r, const char *bearer,
 	wire_error_read(a, we);
 	hide(we, sent);
 	hide(we, r->hidden);
-	wire_error_report(r->what, we, e);
+	report(r->what, we, r->by_code, e);
 	if (a->retry_after_ms > 0 && e)
 		e->retry_ms = a->retry_after_ms;
 	return -1;

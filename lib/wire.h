@@ -35,6 +35,8 @@ struct wire_request {
 	 * message quotes it, as none quotes what is sent. */
 	const char *hidden;
 	bool once; /* its answer cannot be had a second time */
+	/* A code is what a refusal is about, not credentials or grants. */
+	bool by_code;
 };
 
 void wire_request_init(struct wire_request *r, const char *what);
