@@ -99,7 +99,7 @@ int policy_allows(const struct policy *p, const char *line, struct err *e)
 			return 0;
 		too_hard |= answer == PATTERN_TOO_HARD;
 	}
-	return err_set(e, EX_NOPERM,
+	return err_set(e, EX_FAILED,
 		"not allowed: the whole command line has to match one of the "
 		"patterns in execPolicy.allowedCommands%s; run what they "
 		"allow, "

@@ -22,7 +22,7 @@ struct policy {
 int policy_load(const struct statedir *home, struct policy *p, struct err *e);
 void policy_release(struct policy *p);
 
-/* Does a pattern allow this command line, as a whole? EX_NOPERM if none does,
+/* Does a pattern allow this command line, as a whole? EX_FAILED if none does,
  * saying so for whoever asked. */
 int policy_allows(const struct policy *p, const char *line, struct err *e);
 
