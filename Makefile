@@ -100,7 +100,7 @@ lint:
 $(BUILD)/tests/bench-curl: $(BUILD)/tests/bench-curl.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcurl
 
-bench: all $(BUILD)/tests/bench-curl
+bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/faults
 	tests/bench $(BUILD)
 
 fuzz: ; tests/fuzz/run $(or $(SECONDS),60)

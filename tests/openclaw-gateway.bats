@@ -163,8 +163,8 @@ fails_with() {
 		one "{\"request_id\":\"$id\",\"message\":\"x\"}"
 		[ "$(jq -r '.status, .message' <<<"$output" | paste -sd'|')" = "failed|The agent cannot be reached; its operator has to look." ]
 	done
-	grep -q 'the gateway refuses our token (401)' "$HOME/run.err"
-	grep -q 'has no /v1/chat/completions (404)' "$HOME/run.err"
+	grep -q 'the gateway answered 401' "$HOME/run.err"
+	grep -q 'the gateway answered 404' "$HOME/run.err"
 }
 
 @test "the gateway's token: of whichever form, and never where others see it" {
