@@ -10,6 +10,7 @@
 #include "lanes.h"
 #include "opt.h"
 #include "payload.h"
+#include "refer.h"
 #include "reply.h"
 #include "send.h"
 #include "stop.h"
@@ -20,10 +21,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ATTACH_MAX = 100 };
+enum { ATTACH_MAX = 100, KEY_MAX = 200 };
 
 static const char *type = "message", *data, *message, *file;
-static const char *correlation_id, *reply_topic;
+static const char *correlation_id, *reply_topic, *metadata, *idempotency_key;
 static const char *attach_items[ATTACH_MAX];
 static struct opt_list attach = { attach_items, 0, ATTACH_MAX };
 static bool lines, keep_going, spool, flush;
@@ -42,6 +43,12 @@ static const struct opt opts[] = { { OPT_TEXT, "type", 't', &type, "TYPE",
 		"what replies refer to", 0, 0 },
 	{ OPT_TEXT, "reply-topic", 0, &reply_topic, "TOPIC",
 		"where replies are to go", 0, 0 },
+	{ OPT_TEXT, "metadata", 0, &metadata, "JSON",
+		"an object that goes beside the payload (oauth)", 0, 0 },
+	{ OPT_TEXT, "idempotency-key", 0, &idempotency_key, "KEY",
+		"by which a repetition is known, instead of one made for it "
+		"(oauth)",
+		0, 0 },
 	{ OPT_DURATION, "wait", 0, &wait_ms, "SECONDS",
 		"wait so long for a reply, and print it", 1, 0 },
 	{ OPT_FLAG, "lines", 0, &lines, NULL,
@@ -78,6 +85,16 @@ static bool stdin_attached(void)
 	return false;
 }
 
+/* It goes into a header. */
+static bool key_ok(const char *key)
+{
+	const char *p;
+
+	for (p = key; *p > ' ' && *p <= '~'; p++)
+		;
+	return *p == '\0' && p > key && p - key <= KEY_MAX;
+}
+
 /* What does not go together; EX_OK if all does. */
 static int check_usage(const struct opt_args *args)
 {
@@ -88,7 +105,8 @@ static int check_usage(const struct opt_args *args)
 	} rules[] = {
 		{ flush && args->n_operands, "--flush takes no TOPIC" },
 		{ flush && (lines || spool || sources || attach.n || wait_ms ||
-				   correlation_id || reply_topic),
+				   correlation_id || reply_topic || metadata ||
+				   idempotency_key),
 			"--flush goes with none of the options for an event" },
 		{ !flush && args->n_operands == 0, "TOPIC is missing" },
 		{ sources > 1, "--data, --message and --file exclude each "
@@ -102,6 +120,11 @@ static int check_usage(const struct opt_args *args)
 		{ !lines && jobs, "--jobs goes with --lines" },
 		{ wait_ms && !reply_topic, "--wait needs --reply-topic" },
 		{ wait_ms && spool, "--wait does not go with --spool" },
+		{ lines && idempotency_key,
+			"--idempotency-key is for a single event" },
+		{ idempotency_key && !key_ok(idempotency_key),
+			"--idempotency-key is not 1 to 200 visible characters "
+			"of ASCII" },
 		{ type[0] == '\0', "--type is empty" },
 		{ !payload_is_utf8(type), "--type is not UTF-8" },
 		{ correlation_id && !payload_is_utf8(correlation_id),
@@ -163,6 +186,29 @@ static int read_payload(struct buf *text, struct slice *payload, struct err *e)
 	return r;
 }
 
+/* Before anything is kept or uploaded: what is asked for, in this dialect. */
+static int check_options(const struct opt_args *args,
+	struct dialect_publication *p, struct err *e)
+{
+	struct api api;
+	int r;
+
+	if (metadata == NULL && idempotency_key == NULL)
+		return 0;
+	if (metadata && payload_read(metadata, strlen(metadata), "--metadata",
+				1, &p->metadata, e) < 0)
+		return -1;
+	if (metadata && slice_kind(p->metadata) != '{')
+		return err_set(e, EX_DATAERR,
+			"reading --metadata: it is no JSON object");
+	p->idempotency_key = idempotency_key;
+	r = api_open(&api, args->home, args->base_url, e);
+	if (r == 0)
+		r = api_may_publish(&api, p, e);
+	api_close(&api);
+	return r;
+}
+
 static int publish(struct api *api, const struct dialect_publication *p,
 	char **event_id, struct err *e)
 {
@@ -172,7 +218,7 @@ static int publish(struct api *api, const struct dialect_publication *p,
 	if (spool)
 		r = send_event(api, p, event_id, &path, e);
 	else
-		r = api_publish(api, p, event_id, e);
+		r = refer_publish(api, p, event_id, e);
 	if (path) {
 		if (e->code == EX_TEMPFAIL)
 			say("%s; it waits in the outbox", e->text);
@@ -291,7 +337,9 @@ int main(int argc, char **argv)
 	p.type = type;
 	p.correlation_id = correlation_id;
 	p.reply_topic = reply_topic;
-	if (flush)
+	if (check_options(&args, &p, &e) < 0)
+		status = -1;
+	else if (flush)
 		status = run_flush(&args, &e);
 	else if (lines)
 		status = feed_lines(&(struct feed){ .home = args.home,

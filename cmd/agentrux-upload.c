@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 static const char *name, *content_type, *turn;
-static bool checksum;
+static bool checksum, pending;
 static long jobs = 1, retry_ms = API_RETRY_MS;
 
 static const struct opt opts[] = {
@@ -29,6 +29,10 @@ static const struct opt opts[] = {
 		"its media type, instead of finding out", 0, 0 },
 	{ OPT_FLAG, "checksum", 0, &checksum, NULL,
 		"have the line hold the SHA-256", 0, 0 },
+	{ OPT_FLAG, "pending", 0, &pending, NULL,
+		"publish no event for it: others see it once one of yours "
+		"names it (oauth)",
+		0, 0 },
 	{ OPT_TEXT, "turn", 0, &turn, "ID",
 		"keep the line for the answer of agent turn ID", 0, 0 },
 	{ OPT_NUMBER, "jobs", 'j', &jobs, "N", "N files at once (1)", 1,
@@ -100,6 +104,7 @@ static void work(void *ctx, struct api *api, struct lanes_job *lane)
 	struct upload up = { .api = api,
 		.topic = s->topic,
 		.checksum = checksum,
+		.pending = pending,
 		.sent = j->sent };
 	struct source f;
 

@@ -379,7 +379,8 @@ int api_may_publish(
 			"publishing to %s: the %s dialect has no idempotency "
 			"keys",
 			p->topic, d->name);
-	if (p->payload_object_id == NULL && p->payload.len > d->inline_max)
+	if (p->payload_object_id == NULL && !d->takes_objects &&
+		p->payload.len > d->inline_max)
 		return err_set(e, EX_DATAERR,
 			"publishing to %s: the payload is larger than %zu "
 			"bytes",

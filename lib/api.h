@@ -80,8 +80,8 @@ int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 void api_page_release(struct api_page *page);
 
 /* `event_id` is the caller's to free. EX_USAGE for what the dialect has not
- * (api_may_publish finds that out beforehand), EX_DATAERR for a payload over the
- * dialect's inline_max. Where the dialect knows repetitions by a key, one is made
+ * (api_may_publish finds that out beforehand), EX_DATAERR for a payload that is
+ * too large and cannot be stored instead (refer.h). Where the dialect knows repetitions by a key, one is made
  * unless it is given: the same for all attempts. */
 void api_key(char key[API_KEY_MAX]); /* a new one */
 int api_may_publish(const struct api *a, const struct dialect_publication *p,

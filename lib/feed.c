@@ -6,6 +6,7 @@
 #include "lanes.h"
 #include "outbox.h"
 #include "payload.h"
+#include "refer.h"
 #include "send.h"
 #include "stop.h"
 
@@ -21,6 +22,7 @@ struct job {
 	char *text;
 	struct slice payload;
 	struct outbox_entry entry;
+	char key[API_KEY_MAX];
 	/* What became of it. */
 	char *event_id;
 	bool kept;	/* it waits in the outbox */
@@ -85,13 +87,14 @@ static void work(void *ctx, struct api *api, struct lanes_job *lane)
 		return;
 	p.payload = j->payload;
 	if (!s->f->spool) {
-		r = api_publish(api, &p, &j->event_id, &j->err);
+		r = refer_publish(api, &p, &j->event_id, &j->err);
 		if (r < 0)
 			err_prefix(&j->err, "line %zu", j->line);
 		j->final = api->refused || j->err.code == EX_TEMPFAIL;
 	} else if (must_wait(s)) {
 		leave(s, j);
 	} else {
+		p.idempotency_key = j->key;
 		r = send_entry(
 			api, &s->box, &j->entry, &p, &j->event_id, &j->err);
 		if (r == 0) {
@@ -233,7 +236,6 @@ static struct job *new_job(
 {
 	struct job *j = xcalloc(1, sizeof *j);
 	struct dialect_publication p = s->f->event;
-	struct outbox_event ev;
 
 	j->line = number;
 	j->entry = (struct outbox_entry)OUTBOX_NONE;
@@ -243,8 +245,7 @@ static struct job *new_job(
 		    &j->err) == 0 &&
 		s->f->spool) {
 		p.payload = j->payload;
-		ev = send_kept(&p);
-		if (outbox_put(&s->box, &ev, &j->entry, &j->err) < 0)
+		if (send_keep(&s->box, &p, &j->entry, j->key, &j->err) < 0)
 			err_prefix(&j->err, "line %zu", number);
 	}
 	return j;

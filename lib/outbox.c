@@ -79,31 +79,50 @@ static void build(const struct outbox_event *ev, struct buf *out)
 	add_text(out, "type", ev->type);
 	add_text(out, "correlation_id", ev->correlation_id);
 	add_text(out, "reply_topic", ev->reply_topic);
+	add_text(out, "idempotency_key", ev->idempotency_key);
+	add_text(out, "payload_object_id", ev->payload_object_id);
+	if (ev->metadata.p) {
+		buf_str(out, "\"metadata\":");
+		buf_add(out, ev->metadata.p, ev->metadata.len);
+		buf_char(out, ',');
+	}
 	buf_str(out, "\"payload\":");
 	buf_add(out, ev->payload.p, ev->payload.len);
 }
 
-/* As statefile_replace, but that the file is locked before it has its name. */
+static int put_in_place(const struct outbox *o, const char *fresh,
+	const struct outbox_entry *entry)
+{
+	return entry->fd < 0
+		       ? statefile_move(&o->dir, fresh, entry->name)
+		       : renameat(o->dir.fd, fresh, o->dir.fd, entry->name);
+}
+
+/* As statefile_replace, but that the file is locked before it has its name: a
+ * new one, or that of the entry's file, which is ours until then. */
 static int write_locked(const struct outbox *o, const struct buf *text,
 	struct outbox_entry *entry, struct err *e)
 {
 	char *fresh = xasprintf("%s.new", entry->name);
 	int fd = statefile_create(&o->dir, fresh, e);
+	bool renewed;
 	int r = -1;
 
 	if (fd < 0)
 		goto out;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 ||
 		io_write(fd, text->data, text->len) < 0 || fsync(fd) < 0 ||
-		statefile_move(&o->dir, fresh, entry->name) < 0) {
+		put_in_place(o, fresh, entry) < 0) {
 		err_errno(e, "writing %s/%s", o->dir.path, entry->name);
 		unlinkat(o->dir.fd, fresh, 0);
 		close(fd);
 		goto out;
 	}
+	renewed = entry->fd >= 0;
+	outbox_leave(entry);
 	entry->fd = fd;
 	r = statedir_sync(&o->dir, e);
-	if (r < 0) {
+	if (r < 0 && !renewed) {
 		/* The caller is told that it was not kept. */
 		unlinkat(o->dir.fd, entry->name, 0);
 		outbox_leave(entry);
@@ -116,10 +135,17 @@ out:
 int outbox_put(struct outbox *o, const struct outbox_event *ev,
 	struct outbox_entry *entry, struct err *e)
 {
+	new_name(o, entry->name);
+	entry->fd = -1;
+	return outbox_change(o, entry, ev, e);
+}
+
+int outbox_change(const struct outbox *o, struct outbox_entry *entry,
+	const struct outbox_event *ev, struct err *e)
+{
 	struct buf text = BUF_INIT(OUTBOX_ENTRY_MAX);
 	int r;
 
-	new_name(o, entry->name);
 	build(ev, &text);
 	buf_str(&text, "}\n");
 	if (text.full)
@@ -321,12 +347,18 @@ static bool parse(struct outbox_kept *k)
 		!take_text(entry, "type", true, &k->texts[1]) ||
 		!take_text(entry, "correlation_id", false, &k->texts[2]) ||
 		!take_text(entry, "reply_topic", false, &k->texts[3]) ||
+		!take_text(entry, "idempotency_key", false, &k->texts[4]) ||
+		!take_text(entry, "payload_object_id", false, &k->texts[5]) ||
+		(slice_member(entry, "metadata", &k->ev.metadata) &&
+			slice_kind(k->ev.metadata) != '{') ||
 		!event_id_plain(k->texts[0]))
 		return false;
 	k->ev.topic = k->texts[0];
 	k->ev.type = k->texts[1];
 	k->ev.correlation_id = k->texts[2];
 	k->ev.reply_topic = k->texts[3];
+	k->ev.idempotency_key = k->texts[4];
+	k->ev.payload_object_id = k->texts[5];
 	return true;
 }
 

@@ -32,8 +32,12 @@ struct outbox_event {
 	const char *topic;
 	const char *type;
 	struct slice payload;
-	const char *correlation_id; /* NULL: none, like the next */
+	/* NULL, and p NULL: none. */
+	const char *correlation_id;
 	const char *reply_topic;
+	const char *idempotency_key;
+	const char *payload_object_id; /* under which it was stored already */
+	struct slice metadata;
 };
 
 /* An entry that is ours: its lock is held. Start with OUTBOX_NONE. */
@@ -54,6 +58,10 @@ void outbox_close(struct outbox *o);
 /* A new entry, on disk when this returns 0. */
 int outbox_put(struct outbox *o, const struct outbox_event *ev,
 	struct outbox_entry *entry, struct err *e);
+
+/* Writes another state of it in its place; it stays ours. */
+int outbox_change(const struct outbox *o, struct outbox_entry *entry,
+	const struct outbox_event *ev, struct err *e);
 
 /* Three ways to be done with an entry: it was sent; it will never be; it waits
  * for the next flush. The lock is given up in any case; after an error the
@@ -80,7 +88,7 @@ void outbox_names_free(char **names, size_t n);
 struct outbox_kept {
 	struct outbox_event ev;
 	struct buf text;
-	char *texts[4];
+	char *texts[6];
 };
 
 /* Takes an entry over and reads it. 1: it is ours. 0: another has it, or it is

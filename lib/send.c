@@ -1,14 +1,22 @@
 #include "send.h"
 
+#include "refer.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define FLUSH_LOCK "outbox.lock"
 
-struct outbox_event send_kept(const struct dialect_publication *p)
+static struct outbox_event kept_event(const struct dialect_publication *p)
 {
-	return (struct outbox_event){ p->topic, p->type, p->payload,
-		p->correlation_id, p->reply_topic };
+	return (struct outbox_event){ .topic = p->topic,
+		.type = p->type,
+		.payload = p->payload,
+		.correlation_id = p->correlation_id,
+		.reply_topic = p->reply_topic,
+		.idempotency_key = p->idempotency_key,
+		.payload_object_id = p->payload_object_id,
+		.metadata = p->metadata };
 }
 
 static struct dialect_publication publication(const struct outbox_event *ev)
@@ -17,7 +25,22 @@ static struct dialect_publication publication(const struct outbox_event *ev)
 		.type = ev->type,
 		.payload = ev->payload,
 		.correlation_id = ev->correlation_id,
-		.reply_topic = ev->reply_topic };
+		.reply_topic = ev->reply_topic,
+		.idempotency_key = ev->idempotency_key,
+		.payload_object_id = ev->payload_object_id,
+		.metadata = ev->metadata };
+}
+
+int send_keep(struct outbox *o, const struct dialect_publication *p,
+	struct outbox_entry *entry, char key[API_KEY_MAX], struct err *e)
+{
+	struct outbox_event ev = kept_event(p);
+
+	if (ev.idempotency_key == NULL) {
+		api_key(key);
+		ev.idempotency_key = key;
+	}
+	return outbox_put(o, &ev, entry, e);
 }
 
 /* "what went wrong; where the event is now". */
@@ -41,20 +64,83 @@ static bool event_is_refused(const struct api *api, const struct err *e)
 	case EX_NOINPUT:
 	case EX_NOPERM:
 	case EX_FAILED:
+	case EX_USAGE: /* another dialect's */
 		return !api->refused;
 	default:
 		return false;
 	}
 }
 
+/* What one dialect's home has kept may be sent by another's. */
+static void adapt(const struct api *api, struct dialect_publication *p)
+{
+	if (!api->dialect->takes_idempotency_key)
+		p->idempotency_key = NULL;
+	if (!api->dialect->takes_objects)
+		p->payload_object_id = NULL;
+}
+
+/* Stores a large payload, and keeps under which id, before anything refers to
+ * it: with another object the event would be another one under the same key. */
+static int store(struct api *api, const struct outbox *o,
+	struct outbox_entry *entry, struct dialect_publication *p,
+	char **object_id, struct err *e)
+{
+	struct outbox_event ev;
+
+	free(*object_id);
+	*object_id = NULL;
+	p->payload_object_id = NULL;
+	if (!refer_is_due(api, p))
+		return 0;
+	if (refer_store(api, p, object_id, e) < 0)
+		return -1;
+	p->payload_object_id = *object_id;
+	ev = kept_event(p);
+	return outbox_change(o, entry, &ev, e);
+}
+
+/* An object that no event came to name goes away after a while. Then the event
+ * was never published, or its key would have told: so it may get a new one. */
+static bool object_is_gone(
+	const struct dialect_publication *p, const struct err *e)
+{
+	return p->payload_object_id && p->payload.p &&
+	       (e->code == EX_NOINPUT || e->code == EX_DATAERR);
+}
+
+static int publish_kept(struct api *api, const struct outbox *o,
+	struct outbox_entry *entry, struct dialect_publication *p,
+	char **event_id, struct err *e)
+{
+	bool stored_before = p->payload_object_id != NULL;
+	char *object_id = NULL;
+	int r = stored_before ? 0 : store(api, o, entry, p, &object_id, e);
+
+	if (r == 0)
+		r = api_publish(api, p, event_id, e);
+	if (r < 0 && stored_before && object_is_gone(p, e)) {
+		say_detail(1, "%s; storing the payload anew", e->text);
+		*e = (struct err){ 0 };
+		r = store(api, o, entry, p, &object_id, e);
+		if (r == 0)
+			r = api_publish(api, p, event_id, e);
+	}
+	p->payload_object_id = NULL;
+	free(object_id);
+	return r;
+}
+
 int send_entry(struct api *api, const struct outbox *o,
 	struct outbox_entry *entry, const struct dialect_publication *p,
 	char **event_id, struct err *e)
 {
-	struct outbox_event ev = send_kept(p);
+	struct outbox_event ev = kept_event(p);
+	struct dialect_publication adapted = *p;
 	struct err why = { 0 };
 
-	if (api_publish(api, p, event_id, e) == 0) {
+	adapt(api, &adapted);
+	if (publish_kept(api, o, entry, &adapted, event_id, e) == 0) {
 		/* It is published whatever becomes of the file. */
 		if (outbox_remove(o, entry, &why) < 0)
 			say("%s; remove it, or it will be sent again",
@@ -76,17 +162,21 @@ int send_entry(struct api *api, const struct outbox *o,
 int send_event(struct api *api, const struct dialect_publication *p,
 	char **event_id, char **path, struct err *e)
 {
+	struct dialect_publication keyed = *p;
 	struct outbox_entry entry = OUTBOX_NONE;
-	struct outbox_event ev = send_kept(p);
+	char key[API_KEY_MAX];
 	struct outbox box;
 	int r = -1;
 
 	/* Never to be sent, so not kept either. */
-	if (p->payload.len > api->dialect->inline_max)
-		return api_publish(api, p, event_id, e);
+	if (api_may_publish(api, p, e) < 0)
+		return -1;
 	if (outbox_open(&box, &api->home, e) == 0 &&
-		outbox_put(&box, &ev, &entry, e) == 0)
-		r = send_entry(api, &box, &entry, p, event_id, e);
+		send_keep(&box, p, &entry, key, e) == 0) {
+		if (p->idempotency_key == NULL)
+			keyed.idempotency_key = key;
+		r = send_entry(api, &box, &entry, &keyed, event_id, e);
+	}
 	if (r == 0)
 		*path = outbox_path(&box, entry.name);
 	outbox_close(&box);

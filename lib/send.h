@@ -1,8 +1,9 @@
 /* service: an event on its way, through the outbox where the user wants it.
  *
- * At least once: a kill between the acknowledgement and the removal of the entry
- * makes the next flush publish the event again (the classic dialect has no key
- * by which the service could tell). */
+ * Where the dialect knows repetitions by a key, once: the entry has the key, and
+ * the object that stands for a large payload, before the event is sent. Else at
+ * least once: a kill between the acknowledgement and the removal of the entry
+ * makes the next flush publish the event again. */
 #ifndef AGENTRUX_SEND_H
 #define AGENTRUX_SEND_H
 
@@ -10,11 +11,13 @@
 #include "err.h"
 #include "outbox.h"
 
-/* The event in the outbox's terms, borrowed likewise. */
-struct outbox_event send_kept(const struct dialect_publication *p);
+/* A new entry for an event, with a key unless it has one; both are put into
+ * `entry`, which is then ours, and `key`. */
+int send_keep(struct outbox *o, const struct dialect_publication *p,
+	struct outbox_entry *entry, char key[API_KEY_MAX], struct err *e);
 
-/* Publishes an event whose entry in the outbox is ours, and is done with the
- * entry. 1: published, `event_id` is the caller's to free. 0: it could not be
+/* Publishes an event whose entry in the outbox is ours (`p` has the entry's key),
+ * and is done with the entry. 1: published, `event_id` is the caller's to free. 0: it could not be
  * sent for now (EX_TEMPFAIL), or we were told to end; it waits in the outbox.
  * -1: it was refused and is in dead/outbox/, or something else than the event is
  * wrong and it waits in the outbox; the text of `e` says which. */

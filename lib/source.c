@@ -148,6 +148,19 @@ int source_open(struct source *f, const char *path, const char *name,
 	return find_type(f, content_type, mime, e);
 }
 
+int source_memory(struct source *f, const char *name, const char *content_type,
+	const void *bytes, size_t n, struct err *e)
+{
+	*f = (struct source){ .fd = private_file(e), .copied = true };
+	if (f->fd < 0)
+		return -1;
+	f->name = xstrdup(name);
+	f->content_type = xstrdup(content_type);
+	if (io_write(f->fd, bytes, n) < 0 || fstat(f->fd, &f->st) < 0)
+		return err_errno(e, "copying %s to %s", name, home_tmp_dir());
+	return 0;
+}
+
 void source_close(struct source *f)
 {
 	if (f->fd > STDIN_FILENO)

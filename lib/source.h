@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 struct source {
-	const char *path; /* NULL: a copy of standard input */
+	const char *path; /* NULL: standard input, or memory */
 	char *name;
 	char *content_type;
 	int fd;
@@ -23,6 +23,9 @@ struct source {
  * read. source_close in any case. */
 int source_open(struct source *f, const char *path, const char *name,
 	const char *content_type, struct mime *mime, struct err *e);
+/* The same of bytes in memory. */
+int source_memory(struct source *f, const char *name, const char *content_type,
+	const void *bytes, size_t n, struct err *e);
 void source_close(struct source *f);
 
 /* Is it still what was opened? EX_DATAERR if it was written to, or if another

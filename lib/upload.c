@@ -85,6 +85,7 @@ static int sum_finish(struct sum *s, struct err *e)
 struct transfer {
 	const struct upload *u;
 	const struct source *f;
+	const char *checksum; /* base64; NULL: not known yet */
 	struct dialect_object *o;
 };
 
@@ -95,7 +96,8 @@ static int reserve(void *ctx, struct err *e)
 	struct dialect_reservation want = { .topic = t->u->topic,
 		.name = t->f->name,
 		.content_type = t->f->content_type,
-		.size = t->f->st.st_size };
+		.size = t->f->st.st_size,
+		.checksum = t->checksum };
 
 	dialect_object_release(t->o);
 	return api_reserve(t->u->api, &want, t->o, e);
@@ -135,10 +137,10 @@ static int put(void *ctx, struct err *e)
 }
 
 static int transfer(const struct upload *u, const struct source *f,
-	struct dialect_object *o, struct err *e)
+	const char *checksum, struct dialect_object *o, struct err *e)
 {
 	char *what = xasprintf("uploading %s", f->name);
-	struct transfer t = { .u = u, .f = f, .o = o };
+	struct transfer t = { .u = u, .f = f, .checksum = checksum, .o = o };
 	struct presigned p = { .api = u->api,
 		.what = what,
 		.ask = reserve,
@@ -150,23 +152,87 @@ static int transfer(const struct upload *u, const struct source *f,
 	return r;
 }
 
-static char *make_line(const struct upload *u, const struct source *f,
-	struct dialect_object *o, const struct sum *sum)
+/* Where the reservation has to say it, the checksum comes first. */
+static int sum_before(struct sum *sum, char base64[HASH_BASE64_MAX],
+	const struct source *f, struct err *e)
 {
-	const struct dialect *d = u->api->dialect;
-	char hex[HASH_HEX_MAX];
-	struct json *line;
-	char *text;
+	sum->f = f;
+	hash_file(sum);
+	if (stop_asked())
+		return err_stopped(e);
+	hash_base64(sum->sum, base64);
+	return sum_finish(sum, e);
+}
 
+int upload_object(const struct upload *u, const struct source *f,
+	struct dialect_object *o, struct err *e)
+{
+	bool before = u->api->dialect->wants_checksum;
+	char base64[HASH_BASE64_MAX], hex[HASH_HEX_MAX];
+	struct sum sum = { 0 };
+	struct err why = { 0 };
+	int r;
+
+	memset(o, 0, sizeof *o);
+	r = before	  ? sum_before(&sum, base64, f, e)
+	    : u->checksum ? sum_start(&sum, f, e)
+			  : 0;
+	if (r < 0)
+		return -1;
+	r = transfer(u, f, before ? base64 : NULL, o, e);
+	atomic_store(&sum.given_up, r < 0);
+	if (sum_finish(&sum, &why) < 0 && r == 0) {
+		*e = why;
+		r = -1;
+	}
+	if (r == 0 && source_unchanged(f, e) < 0)
+		r = err_prefix(e, "uploading %s", f->name);
+	if (r < 0) {
+		dialect_object_release(o);
+		return -1;
+	}
 	free(o->content_type);
 	o->content_type = xstrdup(f->content_type);
 	o->size = f->st.st_size;
-	if (o->get_url == NULL && d->object_url)
-		o->get_url = d->object_url(u->api->base_url, u->topic, o->id);
-	if (u->checksum) {
-		hash_hex(sum->sum, hex);
+	if (before || u->checksum) {
+		hash_hex(sum.sum, hex);
 		o->checksum = xstrdup(hex);
 	}
+	return 0;
+}
+
+/* The event by which others get to see the object. */
+static int commit(const struct upload *u, const struct source *f,
+	const struct dialect_object *o, struct err *e)
+{
+	const struct dialect *d = u->api->dialect;
+	struct dialect_publication p = { .topic = u->topic,
+		.type = d->commit_type,
+		.payload_object_id = o->id };
+	char *metadata, *event_id = NULL;
+	int r;
+
+	if (d->commit_type == NULL || u->pending)
+		return 0;
+	metadata = d->commit_metadata(f->name, o);
+	p.metadata = (struct slice){ metadata, strlen(metadata) };
+	r = api_publish(u->api, &p, &event_id, e);
+	if (r < 0)
+		err_prefix(e, "uploading %s", f->name);
+	free(event_id);
+	free(metadata);
+	return r;
+}
+
+static char *make_line(const struct upload *u, const struct source *f,
+	struct dialect_object *o)
+{
+	const struct dialect *d = u->api->dialect;
+	struct json *line;
+	char *text;
+
+	if (o->get_url == NULL && d->object_url)
+		o->get_url = d->object_url(u->api->base_url, u->topic, o->id);
 	line = d->attachment(f->name, o);
 	text = json_print(line);
 	json_free(line);
@@ -176,23 +242,14 @@ static char *make_line(const struct upload *u, const struct source *f,
 int upload_run(const struct upload *u, const struct source *f, char **line,
 	struct err *e)
 {
-	struct dialect_object o = { 0 };
-	struct sum sum = { 0 };
-	struct err why = { 0 };
-	int r = -1;
+	struct dialect_object o;
+	int r;
 
-	if (u->checksum && sum_start(&sum, f, e) < 0)
+	if (upload_object(u, f, &o, e) < 0)
 		return -1;
-	r = transfer(u, f, &o, e);
-	atomic_store(&sum.given_up, r < 0);
-	if (sum_finish(&sum, &why) < 0 && r == 0) {
-		*e = why;
-		r = -1;
-	}
-	if (r == 0 && source_unchanged(f, e) < 0)
-		r = err_prefix(e, "uploading %s", f->name);
+	r = commit(u, f, &o, e);
 	if (r == 0)
-		*line = make_line(u, f, &o, &sum);
+		*line = make_line(u, f, &o);
 	dialect_object_release(&o);
 	return r;
 }

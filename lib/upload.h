@@ -18,11 +18,18 @@
 struct upload {
 	struct api *api;
 	const char *topic;
-	bool checksum;	    /* have the line hold it */
+	bool checksum;	    /* have the line hold it, in any case */
+	bool pending;	    /* no event of ours makes it visible for others */
 	atomic_llong *sent; /* counts bytes, for a progress bar; or NULL */
 };
 
-/* On 0 `line` is the attachment line (JSON), the caller's to free. */
+/* On 0 `o` is the object, the caller's to release, and pending where the dialect
+ * knows that. */
+int upload_object(const struct upload *u, const struct source *f,
+	struct dialect_object *o, struct err *e);
+
+/* The same, and the event that makes it visible. On 0 `line` is the attachment
+ * line (JSON), the caller's to free. */
 int upload_run(const struct upload *u, const struct source *f, char **line,
 	struct err *e);
 

@@ -86,6 +86,20 @@ new_topic() {
 	hub topic add "$1"
 }
 
+# The dialect that the tests speak where it makes no difference to them.
+DIALECT=${AGENTRUX_TEST_DIALECT:-classic}
+
+classic_only() {
+	[ "$DIALECT" = classic ] || skip "classic only"
+}
+
+# issue_code NAME: an activation code of that dialect.
+issue_code() {
+	local option=()
+	[ "$DIALECT" = classic ] || option=(--oauth)
+	hub code issue "$1" --ttl 1h "${option[@]}"
+}
+
 # new_agent NAME TOPIC:ACTION…: a script with grants, activated into the home
 # ~/.agentrux (or $AGENTRUX_HOME).
 new_agent() {
@@ -96,7 +110,7 @@ new_agent() {
 	done
 	hub script add "$name" "${grants[@]}" >/dev/null
 	mkdir -p -m 700 "$home"
-	(umask 077 && hub code issue "$name" --ttl 1h >"$home/BOOTSTRAP.md")
+	(umask 077 && issue_code "$name" >"$home/BOOTSTRAP.md")
 	agentrux-activate >/dev/null
 }
 

@@ -323,3 +323,151 @@ resumed() {
 	agentrux-watch --once --exclude-self "$ID" >/dev/null
 	[ "$(asked /stream)" = "/topics/$T/events/stream?exclude_self=true" ]
 }
+
+# --- publishing ---
+
+OK='body="{\"event_id\":\"evt_1\"}"'
+
+# The values of a header in requests whose first line matches, in order.
+header() {
+	local file
+	for file in "$FAULTS_LOG"/*.req; do
+		if head -n 1 "$file" | grep -qE -- "$2"; then
+			sed -n "/^\$/q; s/^$1: //Ip" "$file"
+		fi
+	done
+}
+
+# The body of the Nth request that matches.
+body() {
+	local file
+	file=$(for file in "$FAULTS_LOG"/*.req; do
+		if head -n 1 "$file" | grep -qE -- "$2"; then
+			echo "$file"
+		fi
+	done | sed -n "$1p")
+	sed '1,/^$/d' "$file"
+}
+
+@test "one key goes with all attempts of an event, another with the next" {
+	serve 'POST */events status=500' 'POST */events reset' "POST */events $OK"
+	agentrux-publish "$ID" -m x
+	agentrux-publish "$ID" -m x
+	header Idempotency-Key '^POST /topics/.*/events' >"$HOME/keys"
+	[ "$(wc -l <"$HOME/keys")" -eq 4 ]
+	[ "$(head -n 3 "$HOME/keys" | sort -u | wc -l)" -eq 1 ]
+	[ "$(sort -u "$HOME/keys" | wc -l)" -eq 2 ]
+	run ! grep -vE '^idk_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' "$HOME/keys"
+}
+
+@test "the key waits in the outbox with its event" {
+	serve 'POST */events status=503' "POST */events $OK"
+	agentrux-publish --spool --retry-time 0 "$ID" -m x --metadata '{"a": 1.0}'
+	seq 3 | agentrux-publish --spool --lines "$ID" >/dev/null
+	agentrux-publish --flush >/dev/null
+	header Idempotency-Key '^POST /topics/.*/events' >"$HOME/keys"
+	[ "$(wc -l <"$HOME/keys")" -eq 5 ]
+	[ "$(sort -u "$HOME/keys" | wc -l)" -eq 4 ]
+	[ "$(head -n 1 "$HOME/keys")" = "$(tail -n 1 "$HOME/keys")" ]
+	[ "$(body 5 /events)" = '{"event_type":"message","payload":{"message":"x"},"metadata":{"a":1.0}}' ]
+	[ "$(body 5 /events)" = "$(body 1 /events)" ]
+}
+
+@test "--idempotency-key and --metadata are what they say, and no more than that" {
+	serve "POST */events header='Idempotent-Replayed: true' $OK"
+	run -0 agentrux-publish -v "$ID" -m x --idempotency-key my-key \
+		--metadata '{"n":9007199254740993}' --correlation-id c
+	[[ $output == *"Idempotent-Replayed"* ]]
+	[ "$(header Idempotency-Key /events)" = my-key ]
+	[ "$(body 1 /events)" = '{"event_type":"message","payload":{"message":"x"},"metadata":{"n":9007199254740993,"correlation_id":"c"}}' ]
+	run -65 agentrux-publish "$ID" -m x --metadata '{'
+	run -65 agentrux-publish "$ID" -m x --metadata '[1]'
+	[ "$(requests '^POST /topics')" -eq 1 ]
+}
+
+@test "a key that was used for something else is 65" {
+	serve 'POST */events status=409 body="{\"error\":{\"code\":\"CONFLICT\",\"message\":\"other body\"}}"'
+	run -65 agentrux-publish "$ID" -m x --idempotency-key k
+	[[ $output == *"409 CONFLICT: other body"* ]]
+}
+
+# A storage behind the reservation, which wants its own headers.
+storage() {
+	RESERVE='POST */payloads body="{\"payload_object_id\":\"pob_1\",\"presigned_put_url\":\"$URL/put/a%2fb?X-Sig=a%3d&b=+\",\"required_headers\":{\"Content-Type\":\"text/x-own\",\"x-amz-checksum-sha256\":\"as said\"}}"'
+	PUT='PUT /put/* status=200'
+}
+
+@test "a file goes with its checksum, the required headers and nothing else" {
+	storage
+	serve "$RESERVE" "$PUT" "POST */events $OK"
+	printf hello >"$HOME/a.txt"
+	agentrux-upload "$ID" "$HOME/a.txt" >"$HOME/line"
+	sum=$(printf hello | sha256sum | cut -d' ' -f1)
+	[ "$(jq -c . "$HOME/line")" = "{\"name\":\"a.txt\",\"payload_object_id\":\"pob_1\",\"content_type\":\"text/plain\",\"size\":5,\"checksum_sha256\":\"$sum\"}" ]
+	[ "$(body 1 /payloads)" = "{\"size_bytes\":5,\"content_type\":\"text/plain\",\"checksum_sha256\":\"$(printf %b "$(sed 's/../\\x&/g' <<<"$sum")" | base64)\"}" ]
+	[ "$(asked ^/put)" = '/put/a%2fb?X-Sig=a%3d&b=+' ]
+	file=$(grep -lE '^PUT ' "$FAULTS_LOG"/*.req)
+	[ "$(sed '1d; /^$/,$d; s/:.*//' "$file" | sort | paste -sd' ')" = "Content-Length Content-Type Host User-Agent x-amz-checksum-sha256" ]
+	[ "$(header x-amz-checksum-sha256 '^PUT')" = "as said" ]
+	# Others see it once this event names it.
+	[ "$(body 1 /events)" = '{"event_type":"composer.upload","payload_object_id":"pob_1","metadata":{"filename":"a.txt","content_type":"text/plain","size_bytes":5}}' ]
+}
+
+@test "--pending leaves the event to the user" {
+	storage
+	serve "$RESERVE" "$PUT" "POST */events $OK"
+	printf hello >"$HOME/a.txt"
+	agentrux-upload --pending "$ID" "$HOME/a.txt" >/dev/null
+	[ "$(requests '^POST /topics/.*/events')" -eq 0 ]
+}
+
+@test "--attach publishes the file's event, and then the one that lists it" {
+	storage
+	serve "$RESERVE" "$PUT" "POST */events $OK"
+	printf hello >"$HOME/a.txt"
+	agentrux-publish "$ID" -m x --attach "$HOME/a.txt" >/dev/null
+	[ "$(body 1 /events | jq -r .event_type)" = composer.upload ]
+	[ "$(body 2 /events | jq -c '.payload | .message, .attachments[0].payload_object_id' | paste -sd' ')" = '"x" "pob_1"' ]
+}
+
+# A payload of N bytes.
+large() {
+	printf '"%*s"' $(($1 - 2)) '' >"$HOME/large"
+}
+
+@test "a payload over 256 KiB is stored and referred to, without being asked" {
+	storage
+	serve "$RESERVE" "$PUT" "POST */events $OK"
+	large 262144
+	agentrux-publish "$ID" -f "$HOME/large" >/dev/null
+	[ "$(requests '^POST /topics/.*/payloads')" -eq 0 ]
+	large 262145
+	agentrux-publish "$ID" -f "$HOME/large" -t big --metadata '{"a":1}' >/dev/null
+	[ "$(body 2 /events)" = '{"event_type":"big","payload_object_id":"pob_1","metadata":{"a":1}}' ]
+	body 1 ^PUT | cmp - "$HOME/large"
+	agentrux-publish --lines "$ID" <"$HOME/large" >/dev/null
+	[ "$(body 3 /events | jq -r .payload_object_id)" = pob_1 ]
+}
+
+@test "what stands for a large payload is kept before the event is sent" {
+	storage
+	serve "$RESERVE" "$PUT" 'POST */events status=503' "POST */events $OK"
+	large 300000
+	agentrux-publish --spool --retry-time 0 "$ID" -f "$HOME/large"
+	[ "$(jq -r .payload_object_id "$HOME"/.agentrux/outbox/*.json)" = pob_1 ]
+	agentrux-publish --flush >/dev/null
+	[ "$(requests '^POST /topics/.*/payloads')" -eq 1 ]
+	[ "$(body 1 /events)" = "$(body 2 /events)" ]
+	[ "$(header Idempotency-Key /events | sort -u | wc -l)" -eq 1 ]
+	[ -z "$(find "$HOME/.agentrux/outbox" -name '*.json')" ]
+}
+
+@test "an object that has gone meanwhile is stored anew, under the same key" {
+	storage
+	serve "$RESERVE" "$PUT" 'POST */events status=503' 'POST */events status=404' "POST */events $OK"
+	large 300000
+	agentrux-publish --spool --retry-time 0 "$ID" -f "$HOME/large"
+	agentrux-publish --flush >/dev/null
+	[ "$(requests '^POST /topics/.*/payloads')" -eq 2 ]
+	[ "$(header Idempotency-Key /events | sort -u | wc -l)" -eq 1 ]
+}

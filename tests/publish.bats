@@ -150,7 +150,8 @@ OK="body='{\"event_id\":\"e-1\"}'"
 		"t -j 2 -d 1" "t --keep-going -d 1" "--flush t" "--flush -m x" \
 		"t --lines --attach x" "t --wait 5 --reply-topic r --spool" \
 		"t --reply-topic a/b -d 1" "t -d 1 -t ''" "t u -d 1" \
-		"t --idempotency-key k -d 1" "t --metadata {} -d 1" \
+		"t --idempotency-key '' -d 1" "t --idempotency-key 'a b' -d 1" \
+		"t --idempotency-key k --lines" "--flush --metadata {}" \
 		"t -d {} --attach -"; do
 		eval "run -64 agentrux-publish $args"
 	done
