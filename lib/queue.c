@@ -391,7 +391,8 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 	size_t i;
 
 	if (page->lost)
-		pass_gap(q, "events behind the position, which has aged out");
+		pass_gap(q,
+			"the events behind the position, which has aged out,");
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
 	if (r == 0 && q->at_gap)

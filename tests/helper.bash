@@ -56,6 +56,7 @@ wait_for() {
 background() {
 	local file=$1
 	shift
+	rm -f "$file" # of an earlier one: it would pass for this one's
 	"$@" >"$file" 2>"$file.err" </dev/null 3>&- 4>&- &
 	LAST_PID=$!
 	PIDS+=("$LAST_PID")
