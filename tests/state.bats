@@ -360,6 +360,83 @@ mend() {
 	done
 }
 
+# In the shim's log: what is renamed was synced after its last write, and its
+# folder is synced after that.
+synced_in_order() {
+	awk '
+	{ name = $2; sub(/.*\//, "", name) }
+	$1 ~ /^(write|pwrite|ftruncate)/ { torn[name] = 1 }
+	$1 ~ /^f(data)?sync$/ { torn[name] = 0; if (name !~ /\./ || name == ".agentrux") open = 0 }
+	$1 ~ /^rename/ { if (torn[name]) bad = 1; open = 1; n++ }
+	END { exit bad || open || n == 0 }' "$1" || { cat "$1" && return 1; }
+}
+
+@test "what is put in place was synced before, and its folder after" {
+	start_hub
+	T=$(new_topic work)
+	H=$HOME/.agentrux
+	hub script add us --grant "$T:read" --grant "$T:write" >/dev/null
+	put_code "$(hub code issue us --ttl 1h)"
+	for command in agentrux-activate "agentrux-activate --rotate" \
+		"agentrux-drain --once $T" "agentrux-waterline set $T 0"; do
+		rm -f "$HOME/log"
+		# shellcheck disable=SC2086 # words
+		env LD_PRELOAD="$SHIM" ABORT_LOG="$HOME/log" $command
+		sed -i '/token-/d' "$HOME/log" # in memory
+		synced_in_order "$HOME/log"
+	done
+}
+
+# drain_each SETTING…: three new events are drained through a handler, the shim
+# acting at the 1st, 2nd, 3rd … change, SQLite's included; then drained again in
+# peace. Every event is handled, and twice at most the one in hand and the one
+# that had ended just then.
+drain_each() {
+	local n code total
+	H=$HOME/.agentrux
+	start_hub
+	T=$(new_topic work)
+	new_agent us "$T:read" "$T:write"
+	agentrux-drain --once "$T"
+	printf '#!/bin/sh\necho "$AGENTRUX_EVENT_ID" >>"%s"\n' "$HOME/seen" >"$HOME/handler"
+	chmod +x "$HOME/handler"
+	for ((n = 1; ; n++)); do
+		printf '1\n2\n3\n' | agentrux-publish "$T" --lines | jq -r .event_id |
+			sort >"$HOME/new"
+		: >"$HOME/seen"
+		rm -f "$BATS_TEST_TMPDIR/log"
+		code=0
+		env "${@//@/$n}" ABORT_SQLITE=1 ABORT_PROGRAM=agentrux-drain \
+			ABORT_LOG="$BATS_TEST_TMPDIR/log" LD_PRELOAD="$SHIM" \
+			agentrux-drain --once --retry-time 0 "$T" -- "$HOME/handler" \
+			2>"$HOME/said" || code=$?
+		echo "change $n: $code $(cat "$HOME/said")"
+		case $* in
+		ABORT*) [ "$code" = 137 ] || [ "$code" = 0 ] ;;
+		*) [ "$code" = 74 ] || [ "$code" = 0 ] ;;
+		esac
+		agentrux-drain --once "$T" -- "$HOME/handler"
+		sort -u "$HOME/seen" | cmp - "$HOME/new"
+		[ "$(wc -l <"$HOME/seen")" -le 5 ]
+		[ -z "$(find "$H/dead" -type f 2>/dev/null)" ]
+		total=$(sed -n 's/^total //p' "$BATS_TEST_TMPDIR/log")
+		[ "$code" = 137 ] || [ "$total" -ge "$n" ] || break
+	done
+	[ "$n" -gt 10 ]
+}
+
+@test "killed at every step of a drain: no event is lost, and what is recorded does not come again" {
+	drain_each ABORT_AT=@
+}
+
+@test "a disk that fails at any step of a drain: 74, and no event is lost" {
+	drain_each FAIL_AT=@ FAIL_ERRNO=EIO
+}
+
+@test "a disk that is full from any step of a drain on: 74, and no event is lost" {
+	drain_each FAIL_FROM=@ FAIL_ERRNO=ENOSPC
+}
+
 # A small file system of its own on $H.
 mount_home() {
 	home
