@@ -64,9 +64,12 @@ static void tell(const struct bootstrap *b)
 		say_info("nothing to do: %s is set up in %s", who, b->dir.path);
 	else if (rotate)
 		say_info("%s has a new secret", who);
-	else
+	else if (b->result.grants)
 		say_info("%s is set up, with %zu grant%s", who, grants,
 			grants == 1 ? "" : "s");
+	else
+		say_info("%s is set up; agentrux-topics lists what it may do",
+			who);
 }
 
 /* Prints the object, which is taken; the first error counts. */

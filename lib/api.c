@@ -289,11 +289,6 @@ int api_topics(struct api *a, struct json **topics, struct err *e)
 	int status;
 
 	*topics = NULL;
-	if (a->dialect->topics_request == NULL)
-		return err_set(e, EX_USAGE,
-			"listing the topics: the %s dialect has no list of "
-			"them",
-			a->dialect->name);
 	wire_request_init(&r, "listing the topics");
 	a->dialect->topics_request(&r);
 	status = call(a, &r, take_topics, topics, e);

@@ -57,8 +57,7 @@ int api_check_topic(const char *topic, struct err *e);
 char *api_topic(const struct api *a, const char *topic);
 
 /* The topics that these credentials know: a list of {"topic_id", "name" where
- * it has one, "actions"}, the caller's to free. EX_USAGE where the service
- * cannot be asked for it. */
+ * it has one, "actions"}, the caller's to free. */
 int api_topics(struct api *a, struct json **topics, struct err *e);
 
 /* A page of events. Slices borrow from `text`. */

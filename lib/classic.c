@@ -19,6 +19,11 @@ static char *topic_id(const char *topic)
 	return xstrdup(topic);
 }
 
+static void topics_request(struct wire_request *r)
+{
+	buf_str(&r->path, "/topics");
+}
+
 static void path_topic(
 	struct wire_request *r, const char *topic, const char *rest)
 {
@@ -381,6 +386,8 @@ const struct dialect dialect_classic = {
 	.numeric = true,
 	.names = { .type = "type", .position = "sequence_no" },
 	.topic_id = topic_id,
+	.topics_request = topics_request,
+	.topics_answer = dialect_topics,
 	.redeem_request = redeem_request,
 	.redeem_answer = redeem_answer,
 	.token_request = token_request,

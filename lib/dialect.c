@@ -102,6 +102,36 @@ static void read_error(const struct sse_frame *frame, struct wire_error *we)
 	json_free(doc);
 }
 
+static struct json *topic_of(const struct json *item)
+{
+	const struct json *actions = json_member(item, "actions");
+	const char *name = json_text(item, "display_name");
+	struct json *topic = json_object();
+
+	if (name == NULL || *name == '\0')
+		name = json_text(item, "name");
+	json_set_text(topic, "topic_id", json_text(item, "topic_id"));
+	if (name && *name)
+		json_set_text(topic, "name", name);
+	json_set(topic, "actions",
+		json_is_array(actions) ? json_copy(actions) : json_array());
+	return topic;
+}
+
+int dialect_topics(const struct json *a, struct json **topics, struct err *e)
+{
+	const struct json *items = json_member(a, "items");
+	size_t i;
+
+	if (!json_is_array(items))
+		return dialect_incomplete(e, "items");
+	*topics = json_array();
+	for (i = 0; i < json_count(items); i++)
+		if (json_text(json_item(items, i), "topic_id"))
+			json_add(*topics, topic_of(json_item(items, i)));
+	return 0;
+}
+
 enum dialect_hint dialect_hint_kind(
 	const struct sse_frame *frame, struct wire_error *we)
 {

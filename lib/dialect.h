@@ -111,8 +111,7 @@ struct dialect {
 	 * write it in a shorter way. */
 	char *(*topic_id)(const char *topic);
 	/* What these credentials may do where: a list of {"topic_id","name"
-	 * (where it has one),"actions"}. topics_request is NULL where the
-	 * service cannot be asked. */
+	 * (where it has one),"actions"}. */
 	void (*topics_request)(struct wire_request *r);
 	int (*topics_answer)(
 		const struct json *a, struct json **topics, struct err *e);
@@ -214,6 +213,9 @@ int dialect_need(
 	const struct json *a, const char *field, char **to, struct err *e);
 char *dialect_optional(const struct json *a, const char *field);
 int dialect_incomplete(struct err *e, const char *field);
+
+/* {"items": […]} as topics_answer has it. */
+int dialect_topics(const struct json *a, struct json **topics, struct err *e);
 
 /* What a frame means by its name; what an error frame says goes to `we`, as an
  * answer of that status would say it. */

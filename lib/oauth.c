@@ -108,37 +108,6 @@ static void topics_request(struct wire_request *r)
 	buf_str(&r->path, "/topics");
 }
 
-static struct json *topic_of(const struct json *item)
-{
-	const struct json *actions = json_member(item, "actions");
-	const char *name = json_text(item, "display_name");
-	struct json *topic = json_object();
-
-	if (name == NULL || *name == '\0')
-		name = json_text(item, "name");
-	json_set_text(topic, "topic_id", json_text(item, "topic_id"));
-	if (name && *name)
-		json_set_text(topic, "name", name);
-	json_set(topic, "actions",
-		json_is_array(actions) ? json_copy(actions) : json_array());
-	return topic;
-}
-
-static int topics_answer(
-	const struct json *a, struct json **topics, struct err *e)
-{
-	const struct json *items = json_member(a, "items");
-	size_t i;
-
-	if (!json_is_array(items))
-		return dialect_incomplete(e, "items");
-	*topics = json_array();
-	for (i = 0; i < json_count(items); i++)
-		if (json_text(json_item(items, i), "topic_id"))
-			json_add(*topics, topic_of(json_item(items, i)));
-	return 0;
-}
-
 /* --- events --- */
 
 static void page_request(struct wire_request *r, const struct dialect_page *p)
@@ -375,7 +344,7 @@ const struct dialect dialect_oauth = {
 		.id_is_position = true },
 	.topic_id = topic_id,
 	.topics_request = topics_request,
-	.topics_answer = topics_answer,
+	.topics_answer = dialect_topics,
 	.redeem_request = redeem_request,
 	.redeem_answer = redeem_answer,
 	.token_request = token_request,

@@ -82,11 +82,6 @@ hub() {
 	agentrux-hub --db "$HUB_DB" "$@"
 }
 
-# new_topic NAME: prints the id.
-new_topic() {
-	hub topic add "$1"
-}
-
 # The dialect that the tests speak where it makes no difference to them.
 DIALECT=${AGENTRUX_TEST_DIALECT:-classic}
 
@@ -99,6 +94,14 @@ issue_code() {
 	local option=()
 	[ "$DIALECT" = classic ] || option=(--oauth)
 	hub code issue "$1" --ttl 1h "${option[@]}"
+}
+
+# new_topic NAME: prints the id, as the dialect has it.
+new_topic() {
+	local id
+	id=$(hub topic add "$1")
+	[ "$DIALECT" = classic ] || id=top_$id
+	echo "$id"
 }
 
 # new_agent NAME TOPIC:ACTION…: a script with grants, activated into the home
