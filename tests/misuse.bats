@@ -90,7 +90,9 @@ ends() {
 	ends 78 agentrux-token
 }
 
-@test "an unreachable server is 75" {
+@test "a server that is not there, or has no address, is 75" {
+	credentials https://name.invalid
+	ends 75 agentrux-token --retry-time 0
 	credentials http://127.0.0.1:1
 	for talker in "${TALKERS[@]}"; do
 		# shellcheck disable=SC2086
@@ -138,6 +140,51 @@ answers() {
 	answers 66 'status=404 body="\"none\""'
 	answers 75 'status=429 header="Retry-After: 9" body="{}"'
 	answers 1 'status=302 header="Location: http://127.0.0.1:1/" body=""'
+}
+
+# breaks CODE RULE: the same in mid-life, once a page was read and an event was
+# published. What was done is told, and never is the end a 0.
+breaks() {
+	local event='{"event_id":"e-1","sequence_no":1,"type":"t","payload":1}'
+	cat >"$HOME/plan" <<-EOF
+		POST /auth/token body='{"access_token":"t"}'
+		POST /auth/token body='{"access_token":"u"}'
+		GET /topics/* body='{"items":[$event]}'
+		GET /topics/* $2
+		POST /topics/*/events body='{"event_id":"e-2"}'
+		POST /topics/*/events $2
+	EOF
+	start_faults "$HOME/plan"
+	credentials "$FAULTS_URL"
+	rm -f "$HOME"/.agentrux/waterline.json "$HOME"/.agentrux/ledger.db*
+	run "-$1" --separate-stderr agentrux-drain --retry-time 0 \
+		--from oldest --once topic-1
+	echo "$stderr"
+	[[ $output == *'"event_id":"e-1"'* ]]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[ "$(jq '."topic-1"' "$HOME/.agentrux/waterline.json")" = 1 ]
+	run "-$1" --separate-stderr agentrux-publish --retry-time 0 --lines \
+		topic-1 < <(seq 2)
+	echo "$stderr"
+	[ "$output" = '{"event_id":"e-2"}' ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	kill "$FAULTS_PID"
+	wait "$FAULTS_PID" || true
+	rm -rf "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+}
+
+@test "the same trouble in mid-life has the same codes, and what was done is told" {
+	for status in 400 409 413 422; do
+		breaks 65 "status=$status"
+	done
+	breaks 77 'status=401'
+	breaks 77 'status=403'
+	breaks 66 'status=404'
+	for rule in 'status=429 header="Retry-After: 9"' status=500 status=503 \
+		close reset 'body="{\"items\":[" cut=5' 'body="<html>"'; do
+		breaks 75 "$rule"
+	done
+	breaks 1 'status=302 header="Location: http://127.0.0.1:1/"'
 }
 
 @test "a token that is refused for ever is 77 after one new one" {
