@@ -117,7 +117,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; done
 	install -m 644 completions/agentrux.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentrux
-	for p in $(filter-out agentrux,$(notdir $(PROGRAMS) $(SCRIPT_BIN))); do \
+	for p in $(filter-out agentrux agentrux-openclaw-%,\
+		$(notdir $(PROGRAMS) $(SCRIPT_BIN))); do \
 		ln -sf agentrux $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p \
 		&& ln -sf agentrux.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish \
