@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCKED_MS = 60000 /* a 429 that does not say for how long */ };
+enum {
+	BLOCKED_MS = 60000,	  /* a 429 that does not say for how long */
+	BLOCKED_MAX_MS = 3600000, /* backoff.h allows no more */
+};
 
 void auth_open(struct auth *a)
 {
@@ -23,10 +26,18 @@ void auth_close(struct auth *a)
 /* Takes what the cache has, if there is one to be taken. */
 static void reload(struct auth *a)
 {
+	int64_t now;
+
 	if (a->cache.off)
 		return;
 	token_release(&a->token);
 	token_load(&a->cache, &a->token);
+	now = backoff_clock_ms();
+	/* Times that cannot be must not hold up everyone for ever. */
+	if (a->token.blocked_ms > now + BLOCKED_MAX_MS)
+		a->token.blocked_ms = 0;
+	if (a->token.failed_ms > now)
+		a->token.failed_ms = 0;
 }
 
 bool auth_is_blocked(const struct auth *a)

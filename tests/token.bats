@@ -184,6 +184,16 @@ all_well() {
 	done
 }
 
+@test "times that cannot be in the cache hold up nobody" {
+	plan "POST /auth/token $(token 1)"
+	agentrux-token
+	edit '{blocked_ms: 9000000000000000}'
+	[ "$(agentrux-token)" = tok-1 ]
+	edit '{failed: "x", failed_code: 75, failed_ms: 9000000000000000}'
+	[ "$(agentrux-token)" = tok-1 ]
+	[ "$(requests .)" = 3 ]
+}
+
 @test "a 429 is remembered for all until its end" {
 	plan "POST /auth/token status=429 header='Retry-After: 900'" \
 		"POST /auth/token $(token 2)"
