@@ -133,6 +133,8 @@ has_frames() {
 		-d '{"grant_type":"client_credentials"}'
 	[ "$(jq -r .error "$BODY")" = invalid_request ]
 	request 405 /oauth/token
+	request 413 /oauth/token --data-binary @<(head -c 9000 /dev/zero)
+	[ "$(jq -r .error "$BODY")" = invalid_request ]
 	# Decoded as a form is.
 	request 200 /oauth/token -d 'grant%5Ftype=client%5fcredentials' \
 		-d "client_id=$CLIENT&&client_secret=$SECRET&scope=a+b"
@@ -305,6 +307,34 @@ has_frames() {
 	hub grant add agent-2 other:read
 	TOPIC=top_$(hub topic list | jq -r 'select(.name == "other").topic_id')
 	api 422 "/topics/$TOPIC/events?after=${cursors[3]}"
+}
+
+# publish_many N: events of type t.
+publish_many() {
+	local n=$1
+	yes "next
+url = \"$HUB_URL/topics/$TOPIC/events\"
+header = \"Authorization: Bearer $TOKEN\"
+data = \"{\\\"event_type\\\":\\\"t\\\",\\\"payload\\\":1}\"
+output = \"/dev/null\"
+silent" | head -n "$((6 * n))" | tail -n +2 >"$BATS_TEST_TMPDIR/load"
+	curl -ZK "$BATS_TEST_TMPDIR/load"
+}
+
+@test "leaving out one's own events takes a bounded look at a time" {
+	start_with_topic
+	local after
+	publish_many 1005
+	agent agent-2 commands:write
+	publish -d '{"event_type":"t","payload":2}'
+	redeem "$(hub code issue agent-1 --oauth)"
+	new_token
+	[ "$(events '?exclude_self=true' '[.events, .next.has_more]')" = \
+		'[[],true]' ]
+	after=$(jq -r .next.after "$BODY")
+	[ "$(events "?exclude_self=true&after=$after")" = '[2]' ]
+	[ "$(events '?exclude_self=true&order=desc&limit=1')" = '[2]' ]
+	[ "$(events '?exclude_self=true&limit=1&type=t' .next.has_more)" = true ]
 }
 
 @test "an event's id serves as a position, and one survives a restart" {
@@ -559,17 +589,12 @@ put() {
 
 @test "a stream that cannot be told all of it is told to read" {
 	start_with_topic --retention-count 80
-	local s=$BATS_TEST_TMPDIR/s i load=$BATS_TEST_TMPDIR/load first cursor
+	local s=$BATS_TEST_TMPDIR/s i first
 	publish -d '{"event_type":"t","payload":1}'
 	first=$(events '' '.events[0].cursor' | tr -d '"')
 	stream "$s.slow" ''
 	kill -STOP "$LAST_PID"
-	for i in {1..79}; do
-		printf '%s\n' next "url = \"$HUB_URL/topics/$TOPIC/events\"" \
-			"header = \"Authorization: Bearer $TOKEN\"" silent \
-			'data = "{\"event_type\":\"t\",\"payload\":1}"'
-	done | tail -n +2 >"$load"
-	curl -K "$load" >/dev/null
+	publish_many 79
 	kill -CONT "$LAST_PID"
 	stream "$s.1" '' -H "Last-Event-ID: $first"
 	wait_for 10 has_frames "$s.1" resync_required 1

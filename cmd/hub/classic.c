@@ -11,8 +11,7 @@
 #include <string.h>
 
 enum {
-	SMALL = 64 << 10,
-	EVENT_BODY_MAX = EVENT_PAYLOAD_MAX + SMALL,
+	EVENT_BODY_MAX = EVENT_PAYLOAD_MAX + ROUTE_BODY_MAX,
 	TOKENS_AN_HOUR = 10,
 	REFRESHES_AN_HOUR = 20,
 	FIELDS = 3,
@@ -306,12 +305,16 @@ static void auth_redeem(struct req *r)
 }
 
 static const struct route routes[] = {
-	{ "POST", "/auth/activate", NEEDS_NOTHING, SMALL, auth_activate, NULL },
-	{ "POST", "/auth/token", NEEDS_NOTHING, SMALL, auth_token, NULL },
-	{ "POST", "/auth/refresh", NEEDS_NOTHING, SMALL, auth_refresh, NULL },
-	{ "POST", "/auth/rotate-key", NEEDS_NOTHING, SMALL, auth_rotate, NULL },
-	{ "POST", "/auth/redeem-invite-code", NEEDS_NOTHING, SMALL, auth_redeem,
+	{ "POST", "/auth/activate", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
+		auth_activate, NULL },
+	{ "POST", "/auth/token", NEEDS_NOTHING, ROUTE_STRANGER_MAX, auth_token,
 		NULL },
+	{ "POST", "/auth/refresh", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
+		auth_refresh, NULL },
+	{ "POST", "/auth/rotate-key", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
+		auth_rotate, NULL },
+	{ "POST", "/auth/redeem-invite-code", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
+		auth_redeem, NULL },
 	{ "GET", "/topics", NEEDS_TOKEN, 0, classic_topics, NULL },
 	{ "GET", "/topics/*/events", NEEDS_READ, 0, classic_events, NULL },
 	{ "POST", "/topics/*/events", NEEDS_WRITE, EVENT_BODY_MAX,
@@ -321,8 +324,8 @@ static const struct route routes[] = {
 	{ "GET", "/topics/*/events/stream", NEEDS_READ, 0, events_stream,
 		NULL },
 	{ "GET", "/topics/*/events/*", NEEDS_READ, 0, classic_event, NULL },
-	{ "POST", "/topics/*/payloads", NEEDS_WRITE, SMALL, classic_announce,
-		NULL },
+	{ "POST", "/topics/*/payloads", NEEDS_WRITE, ROUTE_BODY_MAX,
+		classic_announce, NULL },
 	{ "GET", "/topics/*/payloads/*", NEEDS_READ, 0, classic_object, NULL },
 	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL }
 };

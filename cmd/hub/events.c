@@ -45,23 +45,42 @@ static struct query *run_query(
 {
 	static const char *const sql[2][2] = {
 		{ COLUMNS "WHERE topic = ? AND seq >= ? AND seq <= ? "
-			  "AND producer <> ? ORDER BY seq LIMIT ?",
+			  "ORDER BY seq LIMIT ?",
 			COLUMNS "WHERE topic = ? AND seq >= ? AND seq <= ? "
-				"AND producer <> ? ORDER BY seq DESC LIMIT ?" },
+				"ORDER BY seq DESC LIMIT ?" },
 		{ COLUMNS "WHERE topic = ? AND type = ? AND seq >= ? "
-			  "AND seq <= ? AND producer <> ? ORDER BY seq LIMIT ?",
+			  "AND seq <= ? ORDER BY seq LIMIT ?",
 			COLUMNS "WHERE topic = ? AND type = ? AND seq >= ? "
-				"AND seq <= ? AND producer <> ? "
-				"ORDER BY seq DESC LIMIT ?" }
+				"AND seq <= ? ORDER BY seq DESC LIMIT ?" }
 	};
 	const char *text = sql[run->type != NULL][run->backwards];
-	int64_t one_more = run->left + 1;
+	int64_t most =
+		run->not_by[0] ? EVENT_LOOK_MAX - run->passed : run->left;
 
+	/* One more tells whether there is more. */
 	if (run->type)
-		return db_query(db, e, text, "itiiti", run->where->row,
-			run->type, run->from, run->to, run->not_by, one_more);
-	return db_query(db, e, text, "iiiti", run->where->row, run->from,
-		run->to, run->not_by, one_more);
+		return db_query(db, e, text, "itiii", run->where->row,
+			run->type, run->from, run->to, most + 1);
+	return db_query(db, e, text, "iiii", run->where->row, run->from,
+		run->to, most + 1);
+}
+
+/* Is the event of the row left out? */
+static bool is_left_out(struct event_run *run, struct query *q)
+{
+	if (run->not_by[0] == '\0')
+		return false;
+	run->passed++;
+	return strcmp(db_text(q, 4), run->not_by) == 0;
+}
+
+static void write_row(struct event_run *run, struct query *q, struct buf *out)
+{
+	if (run->any)
+		buf_char(out, ',');
+	run->write(out, q, run);
+	run->any = true;
+	run->left--;
 }
 
 int event_more(struct db *db, struct event_run *run, size_t enough,
@@ -74,19 +93,18 @@ int event_more(struct db *db, struct event_run *run, size_t enough,
 		return 0;
 	q = run_query(db, run, e);
 	while ((r = db_step(q, e)) == 1) {
-		if (run->left == 0) {
+		if (run->left == 0 || run->passed == EVENT_LOOK_MAX) {
+			run->left = 0;
 			run->more = true;
 			break;
 		}
-		if (run->last)
-			buf_char(out, ',');
-		run->write(out, q, run);
-		run->last = db_int(q, 0);
+		run->reached = db_int(q, 0);
 		if (run->backwards)
-			run->to = run->last - 1;
+			run->to = run->reached - 1;
 		else
-			run->from = run->last + 1;
-		run->left--;
+			run->from = run->reached + 1;
+		if (!is_left_out(run, q))
+			write_row(run, q, out);
 		if (out->len >= enough && run->left)
 			break;
 	}

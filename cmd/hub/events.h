@@ -16,6 +16,7 @@ enum {
 	EVENT_TYPE_MAX = 256,	/* characters */
 	EVENT_FIELD_MAX = 4096, /* bytes of JSON of the small fields */
 	EVENT_METADATA_MAX = 64 << 10,
+	EVENT_LOOK_MAX = 1000,	  /* for some that are not left out */
 	EVENT_ROOM_MAX = 16 << 20 /* the JSON of one event, and then some */
 };
 
@@ -46,8 +47,10 @@ struct event_run {
 		struct buf *b, struct query *q, const struct event_run *run);
 	const unsigned char *key; /* makes cursors */
 	/* What became of it: */
-	int64_t last; /* the number of the last one given out; 0: none was */
-	bool more;    /* there were more than `left` */
+	bool any;	 /* one was given out */
+	int64_t reached; /* the number of the last one looked at; 0: none was */
+	int64_t passed;	 /* how many were looked at for not_by */
+	bool more;	 /* it ended before the events did */
 };
 
 /* Appends `,`-separated JSON of the next events until `enough` bytes are there

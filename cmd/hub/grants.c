@@ -12,7 +12,7 @@
 
 /* The service's limit is not known: one token lives ten minutes, so that this
  * leaves room for several machines and some restarts. */
-enum { SMALL = 64 << 10, TOKENS_AN_HOUR = 60, TOKEN_S = 600 };
+enum { TOKENS_AN_HOUR = 60, TOKEN_S = 600 };
 
 enum {
 	GRANT_TYPE,
@@ -289,12 +289,14 @@ static void error(struct buf *out, const char *code, const char *text)
 	buf_char(out, '}');
 }
 
-static const struct route routes[] = { { "POST", "/oauth/token", NEEDS_NOTHING,
-					       SMALL, token, NULL },
-	{ "POST", "/oauth/register", NEEDS_NOTHING, SMALL, join_register,
-		NULL },
-	{ "POST", "/oauth/device/authorize", NEEDS_NOTHING, SMALL,
+static const struct route routes[] = {
+	{ "POST", "/oauth/register", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
+		join_register, NULL },
+	{ "POST", "/oauth/device/authorize", NEEDS_NOTHING, ROUTE_STRANGER_MAX,
 		join_authorize, NULL },
-	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL } };
+	{ "POST", "/oauth/token", NEEDS_NOTHING, ROUTE_STRANGER_MAX, token,
+		NULL },
+	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL }
+};
 
 const struct dialect dialect_grants = { routes, error };

@@ -16,6 +16,7 @@ static struct hint *next_slot(struct hints *h)
 	else
 		h->first = (h->first + 1) % HINTS_MAX;
 	free(to->type);
+	buf_release(&to->frame);
 	return to;
 }
 
@@ -33,18 +34,20 @@ void hints_release(struct hints *h)
 {
 	size_t i;
 
-	for (i = 0; i < HINTS_MAX; i++)
+	for (i = 0; i < HINTS_MAX; i++) {
 		free(h->ring[i].type);
+		buf_release(&h->ring[i].frame);
+	}
 	memset(h, 0, sizeof *h);
 }
 
-const struct hint *hints_after(const struct hints *h, int64_t seq, bool *gap)
+struct hint *hints_after(struct hints *h, int64_t seq, bool *gap)
 {
 	size_t i;
 
 	*gap = h->n && h->ring[h->first].seq > seq + 1;
 	for (i = 0; i < h->n; i++) {
-		const struct hint *at = &h->ring[(h->first + i) % HINTS_MAX];
+		struct hint *at = &h->ring[(h->first + i) % HINTS_MAX];
 
 		if (at->seq > seq)
 			return at;
@@ -84,20 +87,29 @@ void frame_latest(struct buf *b, const char *topic_id, int64_t seq)
 		(long long)seq, topic_id, (long long)seq);
 }
 
-void frame_hint(struct buf *b, const unsigned char key[SIGN_KEY],
-	const struct topic *t, const struct hint *h)
+static void make_frame(struct hint *h, const unsigned char key[SIGN_KEY],
+	const struct topic *t)
 {
 	struct cursor c = { t->row, h->seq, false };
 	char cursor[CURSOR_TEXT], uuid[SIGN_UUID];
 
+	h->frame = (struct buf)BUF_INIT(HINT_FRAME_MAX);
 	cursor_make(key, &c, cursor);
 	sign_uuid_text(h->id, uuid);
-	buf_printf(b,
+	buf_printf(&h->frame,
 		"event: hint\nid: %s\ndata: {\"topic_id\":\"top_%s\","
 		"\"event_id\":\"evt_%s\",\"cursor\":\"%s\",\"event_type\":",
 		cursor, t->id, uuid, cursor);
-	json_text(b, h->type);
-	buf_str(b, "}\n\n");
+	json_text(&h->frame, h->type);
+	buf_str(&h->frame, "}\n\n");
+}
+
+void frame_hint(struct buf *b, const unsigned char key[SIGN_KEY],
+	const struct topic *t, struct hint *h)
+{
+	if (h->frame.len == 0)
+		make_frame(h, key, t);
+	buf_add(b, h->frame.data, h->frame.len);
 }
 
 void frame_ready(struct buf *b, const char *topic_id)

@@ -16,6 +16,7 @@ struct hint {
 	unsigned char id[16];
 	char *type;
 	char producer[ID_MAX];
+	struct buf frame; /* made when the first one asks, for all */
 };
 
 /* The newest of a topic; numbers rise by one from each to the next. Start with
@@ -29,7 +30,7 @@ void hints_add(struct hints *h, const struct event *ev);
 void hints_release(struct hints *h);
 
 /* The first one beyond `seq`, or NULL. `*gap`: some before it were dropped. */
-const struct hint *hints_after(const struct hints *h, int64_t seq, bool *gap);
+struct hint *hints_after(struct hints *h, int64_t seq, bool *gap);
 
 /* Adds the events beyond `seq` from the database, oldest first. 1, 0 there are
  * more than fit, -1. */
@@ -39,7 +40,7 @@ int hints_load(struct hints *h, struct db *db, int64_t topic, int64_t seq,
 /* Frames of the classic dialect and of the oauth one. */
 void frame_latest(struct buf *b, const char *topic_id, int64_t seq);
 void frame_hint(struct buf *b, const unsigned char key[SIGN_KEY],
-	const struct topic *t, const struct hint *h);
+	const struct topic *t, struct hint *h);
 void frame_ready(struct buf *b, const char *topic_id);
 void frame_resync(struct buf *b, const char *topic_id, const char *reason);
 void frame_error(struct buf *b, const char *code, const char *reason);

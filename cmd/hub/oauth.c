@@ -10,9 +10,8 @@
 #include <string.h>
 
 enum {
-	SMALL = 64 << 10,
 	CODE_MAX = 256,
-	EVENT_BODY_MAX = (256 << 10) + EVENT_METADATA_MAX + SMALL
+	EVENT_BODY_MAX = (256 << 10) + EVENT_METADATA_MAX + ROUTE_BODY_MAX
 };
 
 static void code_free(struct req *r)
@@ -95,9 +94,9 @@ static void error(struct buf *out, const char *code, const char *text)
 	buf_str(out, "}}");
 }
 
-static const struct route routes[] = { { "POST", "/auth/redeem-activation-code",
-					       NEEDS_NOTHING, SMALL,
-					       redeem_code, NULL },
+static const struct route routes[] = {
+	{ "POST", "/auth/redeem-activation-code", NEEDS_NOTHING,
+		ROUTE_STRANGER_MAX, redeem_code, NULL },
 	{ "GET", "/topics", NEEDS_TOKEN, 0, oauth_topics, NULL },
 	{ "GET", "/topics/*/events", NEEDS_READ, 0, oauth_events, NULL },
 	{ "POST", "/topics/*/events", NEEDS_WRITE, EVENT_BODY_MAX,
@@ -105,9 +104,10 @@ static const struct route routes[] = { { "POST", "/auth/redeem-activation-code",
 	{ "GET", "/topics/*/events/stream", NEEDS_READ, 0, events_stream,
 		NULL },
 	{ "GET", "/topics/*/events/*", NEEDS_READ, 0, oauth_event, NULL },
-	{ "POST", "/topics/*/payloads", NEEDS_WRITE, SMALL, oauth_announce,
-		NULL },
+	{ "POST", "/topics/*/payloads", NEEDS_WRITE, ROUTE_BODY_MAX,
+		oauth_announce, NULL },
 	{ "GET", "/topics/*/payloads/*", NEEDS_READ, 0, oauth_object, NULL },
-	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL } };
+	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL }
+};
 
 const struct dialect dialect_oauth = { routes, error };

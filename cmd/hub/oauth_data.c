@@ -56,8 +56,8 @@ static void tail(struct buf *b, const struct event_run *run, int64_t latest)
 	int64_t frontier = latest;
 
 	buf_str(b, "],\"next\":{");
-	if (run->last) {
-		add_cursor(b, "after", run, run->last, false);
+	if (run->reached) {
+		add_cursor(b, "after", run, run->reached, false);
 		buf_char(b, ',');
 	}
 	buf_printf(b, "\"has_more\":%s,", run->more ? "true" : "false");

@@ -282,7 +282,12 @@ static int value(struct scan *s)
 static bool spells(struct raw name, const char *text)
 {
 	struct buf b = BUF_INIT(NAME_MAX_BYTES);
-	bool same = raw_text(name, &b) == 0 && strcmp(buf_text(&b), text) == 0;
+	bool same;
+
+	if (memchr(name.at, '\\', name.len) == NULL)
+		return name.len == strlen(text) + 2 &&
+		       memcmp(name.at + 1, text, name.len - 2) == 0;
+	same = raw_text(name, &b) == 0 && strcmp(buf_text(&b), text) == 0;
 
 	buf_release(&b);
 	return same;

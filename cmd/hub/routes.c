@@ -7,8 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CONSOLE_MAX = 64 << 10 };
-
 /* What stands behind "Bearer " in the Authorization header, or NULL. */
 static const char *bearer(struct req *r)
 {
@@ -178,10 +176,10 @@ const struct route shared_routes[] = { { "PUT", "/objects/*", NEEDS_SIGNATURE,
 					       object_put_begin },
 	{ "GET", "/objects/*", NEEDS_SIGNATURE, 0, object_get, NULL },
 	{ "POST", "/console/scripts/*/activation-codes", NEEDS_ADMIN,
-		CONSOLE_MAX, console_issue_code, NULL },
-	{ "POST", "/console/devices/*/approval", NEEDS_ADMIN, CONSOLE_MAX,
+		ROUTE_BODY_MAX, console_issue_code, NULL },
+	{ "POST", "/console/devices/*/approval", NEEDS_ADMIN, ROUTE_BODY_MAX,
 		console_approve, NULL },
-	{ "POST", "/console/devices/*/denial", NEEDS_ADMIN, CONSOLE_MAX,
+	{ "POST", "/console/devices/*/denial", NEEDS_ADMIN, ROUTE_BODY_MAX,
 		console_deny, NULL },
 	{ "GET", "/device", NEEDS_NOTHING, 0, device_page, NULL },
 	{ NULL, NULL, NEEDS_NOTHING, 0, NULL, NULL } };

@@ -19,6 +19,10 @@ enum route_needs {
 	NEEDS_SIGNATURE /* the endpoint checks; a token must not be sent */
 };
 
+/* Ceilings of bodies. Of strangers there may be as many as connections, so
+ * together theirs have to stay below what web.h lets be in memory. */
+enum { ROUTE_STRANGER_MAX = 8 << 10, ROUTE_BODY_MAX = 64 << 10 };
+
 struct route {
 	const char *method, *path; /* "*" is any one part */
 	enum route_needs needs;

@@ -111,8 +111,8 @@ static int load_files(struct hub *hub, struct err *e)
 	return hub->tls_key ? 0 : -1;
 }
 
-/* As many connections as the hard limit allows; an upload takes a descriptor
- * for its file as well. */
+/* As many connections as the hard limit allows, each of which may be an upload
+ * or a download with a descriptor for its file as well. */
 static unsigned raise_limits(void)
 {
 	struct rlimit r = { 1024, 1024 }, none = { 0, 0 };
@@ -126,7 +126,7 @@ static unsigned raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 	getrlimit(RLIMIT_NOFILE, &r);
 	n = r.rlim_cur > 2 * SPARE_FDS ? r.rlim_cur - SPARE_FDS : SPARE_FDS;
-	n = n / 4 * 3;
+	n /= 2;
 	return n > CONNECTIONS_MAX ? CONNECTIONS_MAX : (unsigned)n;
 }
 

@@ -285,9 +285,9 @@ static void stream_free(void *arg)
 }
 
 /* The next event to tell of: of those that were missed, then of the last. */
-static const struct hint *next_hint(struct stream *s, bool *gap)
+static struct hint *next_hint(struct stream *s, bool *gap)
 {
-	const struct hint *h;
+	struct hint *h;
 
 	*gap = false;
 	if (s->missed) {
@@ -303,7 +303,7 @@ static const struct hint *next_hint(struct stream *s, bool *gap)
 static void tell_oauth(struct stream *s)
 {
 	const struct topic *t = &s->watched->topic;
-	const struct hint *h;
+	struct hint *h;
 	bool gap = false;
 
 	while (s->resync == NULL && s->told < s->latest) {
