@@ -3,6 +3,7 @@
 #   make            programs into build/bin
 #   make check      all tests (bats needs to be there; scripts/test installs it)
 #   make lint       layers, layout, shell
+#   make check-openclaw VERSION=2026.9.6   the adapter with a real OpenClaw, by npm
 #   make bench      speed, side by side with curl and jq
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make SAN=address,undefined …   the same under sanitizers, in a build of its own
@@ -48,7 +49,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
 	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so
 
-.PHONY: all check unit lint bench fuzz install clean test-tools
+.PHONY: all check check-openclaw unit lint bench fuzz install clean test-tools
 .SECONDARY:
 
 all: $(PROGRAMS) $(SCRIPT_BIN)
@@ -89,6 +90,12 @@ test-tools: $(UNIT) $(TEST_TOOLS)
 
 check: all test-tools
 	tests/run $(BUILD)
+
+# VERSION is OpenClaw's here, and the programs keep their own.
+check-openclaw:
+	MAKEFLAGS= $(MAKE) BUILD=$(BUILD) all
+	tests/openclaw/check \
+		$(if $(filter command%,$(origin VERSION)),$(VERSION),2026.9.6) $(BUILD)
 
 unit: $(UNIT)
 	@for t in $(UNIT); do $$t || exit 1; done
