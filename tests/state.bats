@@ -263,6 +263,32 @@ fail_each() {
 	fail_each 15 put_code check
 }
 
+@test "the same by the kernel: EIO before the request costs nothing, after it no secret" {
+	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
+	plan "POST /auth/activate body='$GRANTED'"
+	n=0
+	for fault in fsync:error=EIO fsync:error=EIO:when=2 fallocate:error=ENOSPC \
+		renameat:error=EROFS ftruncate:error=EIO renameat2:error=EIO \
+		fsync:error=EIO:when=3+; do
+		put_code
+		before=$(requests .)
+		code=0
+		ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -e inject="$fault" \
+			agentrux-activate || code=$?
+		echo "$fault: $code"
+		[ "$code" = 74 ] || { [ "$code" = 0 ] && [ -e "$H/credentials.json" ]; }
+		if [ "$(requests .)" = "$before" ]; then
+			n=$((n + 1))
+			[ "$(cat "$H/BOOTSTRAP.md")" = "$CODE" ]
+		else
+			has_secret "$SECRET"
+		fi
+		next_step
+		whole && grep -q "$SECRET" "$H/credentials.json"
+	done
+	[ "$n" = 4 ]
+}
+
 @test "a disk that fails at any step of a rotation: the new secret is not lost" {
 	plan "POST /auth/rotate-key body='{\"client_secret\":\"$SECRET\"}'"
 	start() { home && put_creds; }
