@@ -118,11 +118,12 @@ drain() {
 }
 
 @test "a hint that comes while an empty page is on its way is not lost" {
-	serve 'GET */events* status=200 delay=1000 body="{\"items\":[]}"' \
+	serve "GET */events* until=$HOME/go body='{\"items\":[]}'" \
 		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
 	(
 		wait_for 10 test -e "$FAULTS_LOG/0002.req"
 		echo '{"topic_id":"t","hint":"event"}'
+		touch "$HOME/go"
 	) | agentrux-drain t >"$HOME/out"
 	[ "$(numbers)" = "1 2" ]
 }
@@ -173,7 +174,7 @@ drain() {
 	serve "GET */events* file=$(page one "$(events 1 2 | jq -c '.items[1].sequence_no = 5')")" "$EMPTY"
 	mkfifo "$HOME/hints"
 	exec 5<>"$HOME/hints"
-	run -65 timeout 20 agentrux-drain --on-gap stop t <"$HOME/hints" 5>&-
+	run -65 timeout 200 agentrux-drain --on-gap stop t <"$HOME/hints" 5>&-
 	exec 5>&-
 	[ "$(position)" = 1 ]
 }

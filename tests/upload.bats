@@ -205,11 +205,12 @@ ends() {
 }
 
 @test "a file that shrinks in the middle of the transfer fails cleanly" {
-	prepare_faults 'PUT /put/* delay=2000 no-read'
+	prepare_faults "PUT /put/* until=$HOME/go no-read"
 	truncate -s 300M big
 	background out agentrux-upload "$T" big
 	wait_for 5 test -e "$FAULTS_LOG/0003.req"
 	truncate -s 1000 big
+	touch "$HOME/go"
 	ends 65
 	[ ! -s out ]
 }
