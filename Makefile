@@ -47,7 +47,8 @@ SCRIPT_BIN := $(SCRIPTS:%=$(BUILD)/bin/%)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/*.c))
 TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
-	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so
+	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so \
+	$(BUILD)/tests/peak
 
 .PHONY: all check check-openclaw unit lint bench fuzz install clean test-tools
 .SECONDARY:
@@ -81,6 +82,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libagentrux.a
 
 $(BUILD)/tests/faults: $(BUILD)/tests/faults.o $(BASE_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
+
+$(BUILD)/tests/peak: $(BUILD)/tests/peak.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/tests/%.so: tests/%.c Makefile
 	@mkdir -p $(@D)

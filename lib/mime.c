@@ -2,12 +2,18 @@
 
 #include "err.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <magic.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TYPE_SIZE = 256 };
 
 static const char unknown[] = "application/octet-stream";
 
@@ -103,19 +109,53 @@ static const char *decide(const char *name, const char *type)
 	return strncmp(type, "inode/", 6) ? type : unknown;
 }
 
+/* In a process of its own: libmagic goes through all of its database, 8 MiB
+ * that then would be ours, and the bytes it looks at may be anybody's. */
+static void look(magic_t magic, const void *head, size_t len, int to)
+{
+	const char *type = magic_buffer(magic, head, len);
+	size_t n = type ? strlen(type) : 0;
+
+	_exit(write(to, type, n) == (ssize_t)n ? 0 : 1);
+}
+
+/* What the bytes look like; false: nobody knows. */
+static bool find_out(
+	struct mime *m, const void *head, size_t len, char type[TYPE_SIZE])
+{
+	ssize_t n = 0, got = 0;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return false;
+	pid = fork();
+	if (pid == 0)
+		look(m->magic, head, len, fds[1]);
+	close(fds[1]);
+	while (pid > 0 && n < TYPE_SIZE - 1) {
+		got = read(fds[0], type + n, (size_t)(TYPE_SIZE - 1 - n));
+		if (got == 0 || (got < 0 && errno != EINTR))
+			break;
+		n += got > 0 ? got : 0;
+	}
+	close(fds[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	type[n] = '\0';
+	return strchr(type, '/') != NULL;
+}
+
 char *mime_type(struct mime *m, const char *name, const void *head, size_t len)
 {
-	const char *type = NULL;
-	char *copy;
+	char type[TYPE_SIZE];
+	bool known = false;
 
 	pthread_mutex_lock(&m->mutex);
 	if (!m->opened)
 		open_magic(m);
 	if (m->magic && len)
-		type = magic_buffer(m->magic, head, len);
-	if (type == NULL || strchr(type, '/') == NULL)
-		type = unknown;
-	copy = xstrdup(decide(name, type));
+		known = find_out(m, head, len, type);
 	pthread_mutex_unlock(&m->mutex);
-	return copy;
+	return xstrdup(decide(name, known ? type : unknown));
 }

@@ -1,5 +1,6 @@
 /* service: what type of file this is: by its first bytes, and by its name where
- * the bytes do not tell enough. The only user of libmagic. */
+ * the bytes do not tell enough. The only user of libmagic, which looks at them in
+ * a process of its own. */
 #ifndef AGENTRUX_MIME_H
 #define AGENTRUX_MIME_H
 

@@ -215,6 +215,19 @@ ends() {
 	[ ! -s out ]
 }
 
+@test "the checksum is that of the bytes, however often they were sent" {
+	prepare_faults "PUT /put/* no-read reset" "PUT /put/* status=503" \
+		"PUT /put/* status=403" "PUT /put/* status=200"
+	head -c 3000000 /dev/urandom >big
+	run -0 agentrux-upload --checksum "$T" big
+	[ "$(jq -r .checksum_sha256 <<<"$output")" = \
+		"$(sha256sum big | cut -d' ' -f1)" ]
+	: >empty
+	run -0 agentrux-upload --checksum "$T" empty
+	[ "$(jq -r .checksum_sha256 <<<"$output")" = \
+		"$(sha256sum empty | cut -d' ' -f1)" ]
+}
+
 @test "standard input of unknown length, under a name of its own" {
 	prepare
 	head -c 200000 /dev/urandom >random
@@ -320,10 +333,10 @@ ends() {
 		skip "a sanitizer takes memory of its own"
 	prepare
 	truncate -s 256M big
-	# shellcheck disable=SC2016
-	run -0 bash -c '/usr/bin/env time -f %M -o mem true 2>/dev/null || exit 0
-		/usr/bin/env time -f %M -o mem agentrux-upload "$0" big' "$T"
-	[ ! -s mem ] || [ "$(cat mem)" -lt 24000 ]
+	"$BUILD/tests/peak" mem agentrux-upload --checksum "$T" big
+	[ "$(cat mem)" -lt 16384 ]
+	"$BUILD/tests/peak" mem agentrux-upload "$T" - --name b <big
+	[ "$(cat mem)" -lt 16384 ]
 }
 
 @test "a progress bar is for a terminal only" {
