@@ -24,6 +24,7 @@ enum {
 	CATCH_UP = 1000,
 	SHOWN_BODY = 2048,
 	STREAM_BUFFER = 2048, /* hints are short, streams are many */
+	FILE_BUFFER = 262144, /* files are long */
 	STREAMS_MAX = 10000,  /* on one connection, if the server likes */
 };
 
@@ -368,6 +369,9 @@ static size_t on_read(char *p, size_t size, size_t n, void *ctx)
 				"the file became shorter while it was sent");
 		return CURL_READFUNC_ABORT;
 	}
+	if (c->req.body_read)
+		c->req.body_read(
+			c->req.ctx, p, (size_t)got, c->req.body_at + c->sent);
 	c->sent += got;
 	if (c->req.sent)
 		atomic_store(c->req.sent, c->sent);
@@ -511,6 +515,8 @@ static void set_body(struct http_call *c, const struct http_request *r)
 	CURL *q = c->easy;
 
 	if (r->from_fd) {
+		curl_easy_setopt(
+			q, CURLOPT_UPLOAD_BUFFERSIZE, (long)FILE_BUFFER);
 		curl_easy_setopt(q, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(q, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(q, CURLOPT_READDATA, c);
@@ -567,6 +573,8 @@ static void set_policy(struct http_call *c, bool loopback)
 	if (c->req.stream) {
 		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)STREAM_BUFFER);
 		curl_easy_setopt(q, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+	} else if (c->req.sink) {
+		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)FILE_BUFFER);
 	}
 	/* A server that forgot a kept connection must cost no attempt:
 	 * shorter than what front ends keep. */

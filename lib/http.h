@@ -64,6 +64,9 @@ struct http_request {
 	int body_fd;
 	off_t body_at;
 	atomic_llong *sent; /* gets how many of them; may be NULL */
+	/* Is shown each block of them; from an earlier offset on again where
+	 * they have to be sent again. May be NULL; `ctx` as below. */
+	void (*body_read)(void *ctx, const void *block, size_t n, off_t at);
 	/* Where a 2xx body goes; NULL: into the answer, answer_max at most. */
 	http_sink *sink;
 	/* Streams: called from within http_poll when the answer's head has come

@@ -6,7 +6,6 @@
 #include "stop.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,69 +22,66 @@ bool upload_type_ok(const char *type)
 	return slash && slash > type && slash[1] > ' ' && p - type < 200;
 }
 
-/* --- its checksum, worked out beside the transfer --- */
-
+/* What is known of the file so far. */
 struct sum {
-	const struct source *f;
-	pthread_t thread;
-	bool started;
-	atomic_bool given_up;
+	struct hash *hash; /* NULL: it is not wanted, or taken */
+	off_t at;	   /* so many bytes were read, and are in it */
 	unsigned char sum[HASH_LEN];
-	struct err err;
 };
 
-static void *hash_file(void *ctx)
+/* For http.h as well. What is read once more is in it already. */
+static void sum_add(void *ctx, const void *block, size_t n, off_t at)
 {
 	struct sum *s = ctx;
-	struct hash *h = hash_new();
-	char *block = xcalloc(1, BLOCK);
-	off_t at = 0;
-	ssize_t n = 0;
+	off_t end = at + (off_t)n;
 
-	while (at < s->f->st.st_size && !stop_asked() &&
-		!atomic_load(&s->given_up)) {
-		n = pread(s->f->fd, block, BLOCK, at);
+	if (end <= s->at)
+		return;
+	if (s->hash)
+		hash_add(s->hash, (const char *)block + (s->at - at),
+			(size_t)(end - s->at));
+	s->at = end;
+}
+
+static void sum_take(struct sum *s)
+{
+	if (s->hash)
+		hash_end(s->hash, s->sum);
+	s->hash = NULL;
+}
+
+/* The sum of a file that is not sent yet. */
+static int sum_file(struct sum *s, const struct source *f, struct err *e)
+{
+	char *block = xcalloc(1, BLOCK);
+	ssize_t n;
+
+	while (s->at < f->st.st_size && !stop_asked()) {
+		n = pread(f->fd, block, BLOCK, s->at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		hash_add(h, block, (size_t)n);
-		at += n;
+		sum_add(s, block, (size_t)n, s->at);
 	}
-	if (n < 0)
-		err_errno(&s->err, "reading %s", s->f->name);
-	hash_end(h, s->sum);
 	free(block);
-	return NULL;
-}
-
-static int sum_start(struct sum *s, const struct source *f, struct err *e)
-{
-	s->f = f;
-	errno = pthread_create(&s->thread, NULL, hash_file, s);
-	if (errno)
-		return err_errno(e, "starting to work");
-	s->started = true;
-	return 0;
-}
-
-static int sum_finish(struct sum *s, struct err *e)
-{
-	if (s->started)
-		pthread_join(s->thread, NULL);
-	s->started = false;
-	if (s->err.code == 0)
+	if (s->at == f->st.st_size) {
+		sum_take(s);
 		return 0;
-	*e = s->err;
-	return -1;
+	}
+	if (stop_asked())
+		return err_stopped(e);
+	if (n < 0)
+		return err_errno(e, "reading %s", f->name);
+	return err_set(
+		e, EX_DATAERR, "%s became shorter while it was read", f->name);
 }
-
-/* --- the transfer --- */
 
 struct transfer {
 	const struct upload *u;
 	const struct source *f;
 	const char *checksum; /* base64; NULL: not known yet */
+	struct sum *sum;
 	struct dialect_object *o;
 };
 
@@ -120,15 +116,20 @@ static int put(void *ctx, struct err *e)
 			.body_fd = f->fd,
 			.body_len = (size_t)f->st.st_size,
 			.sent = t->u->sent,
+			.body_read = sum_add,
+			.ctx = t->sum,
 			.total_ms = -1,
 			.secret = true,
 			.bare = true,
 		},
 		&a, e);
-	if (r == 0)
-		r = a.status >= 200 && a.status < 300
-			    ? 1
-			    : presigned_refusal(&a, e);
+	if (r == 0 && (a.status < 200 || a.status >= 300))
+		r = presigned_refusal(&a, e);
+	else if (r == 0 && t->sum->at < f->st.st_size)
+		r = err_set(e, EX_TEMPFAIL,
+			"the storage answered %d before it had all", a.status);
+	else if (r == 0)
+		r = 1;
 	http_answer_release(&a);
 	/* Nor would another attempt bring what was to be sent. */
 	if (r < 1 && e->code != ERR_STOPPED && source_unchanged(f, e) < 0)
@@ -136,57 +137,42 @@ static int put(void *ctx, struct err *e)
 	return r;
 }
 
-static int transfer(const struct upload *u, const struct source *f,
-	const char *checksum, struct dialect_object *o, struct err *e)
+static int transfer(struct transfer *t, struct err *e)
 {
-	char *what = xasprintf("uploading %s", f->name);
-	struct transfer t = { .u = u, .f = f, .checksum = checksum, .o = o };
-	struct presigned p = { .api = u->api,
+	char *what = xasprintf("uploading %s", t->f->name);
+	struct presigned p = { .api = t->u->api,
 		.what = what,
 		.ask = reserve,
 		.attempt = put,
-		.ctx = &t };
+		.ctx = t };
 	int r = presigned_run(&p, e);
 
+	if (r == 0 && source_unchanged(t->f, e) < 0)
+		r = err_prefix(e, "%s", what);
 	free(what);
 	return r;
-}
-
-/* Where the reservation has to say it, the checksum comes first. */
-static int sum_before(struct sum *sum, char base64[HASH_BASE64_MAX],
-	const struct source *f, struct err *e)
-{
-	sum->f = f;
-	hash_file(sum);
-	if (stop_asked())
-		return err_stopped(e);
-	hash_base64(sum->sum, base64);
-	return sum_finish(sum, e);
 }
 
 int upload_object(const struct upload *u, const struct source *f,
 	struct dialect_object *o, struct err *e)
 {
+	/* Where the reservation has to say it, the checksum comes first, else
+	 * it is taken on the way. */
 	bool before = u->api->dialect->wants_checksum;
-	char base64[HASH_BASE64_MAX], hex[HASH_HEX_MAX];
-	struct sum sum = { 0 };
-	struct err why = { 0 };
-	int r;
+	bool wanted = before || u->checksum;
+	struct sum sum = { .hash = wanted ? hash_new() : NULL };
+	struct transfer t = { .u = u, .f = f, .sum = &sum, .o = o };
+	char base64[HASH_BASE64_MAX];
+	int r = before ? sum_file(&sum, f, e) : 0;
 
 	memset(o, 0, sizeof *o);
-	r = before	  ? sum_before(&sum, base64, f, e)
-	    : u->checksum ? sum_start(&sum, f, e)
-			  : 0;
-	if (r < 0)
-		return -1;
-	r = transfer(u, f, before ? base64 : NULL, o, e);
-	atomic_store(&sum.given_up, r < 0);
-	if (sum_finish(&sum, &why) < 0 && r == 0) {
-		*e = why;
-		r = -1;
+	if (before) {
+		hash_base64(sum.sum, base64);
+		t.checksum = base64;
 	}
-	if (r == 0 && source_unchanged(f, e) < 0)
-		r = err_prefix(e, "uploading %s", f->name);
+	if (r == 0)
+		r = transfer(&t, e);
+	sum_take(&sum);
 	if (r < 0) {
 		dialect_object_release(o);
 		return -1;
@@ -194,9 +180,10 @@ int upload_object(const struct upload *u, const struct source *f,
 	free(o->content_type);
 	o->content_type = xstrdup(f->content_type);
 	o->size = f->st.st_size;
-	if (before || u->checksum) {
-		hash_hex(sum.sum, hex);
-		o->checksum = xstrdup(hex);
+	if (wanted) {
+		free(o->checksum);
+		o->checksum = xcalloc(1, HASH_HEX_MAX);
+		hash_hex(sum.sum, o->checksum);
 	}
 	return 0;
 }
