@@ -54,7 +54,7 @@ static void sum_take(struct sum *s)
 static int sum_file(struct sum *s, const struct source *f, struct err *e)
 {
 	char *block = xcalloc(1, BLOCK);
-	ssize_t n;
+	ssize_t n = 0;
 
 	while (s->at < f->st.st_size && !stop_asked()) {
 		n = pread(f->fd, block, BLOCK, s->at);

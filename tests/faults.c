@@ -38,6 +38,7 @@
  *   delay=MS          before anything is sent
  *   until=FILE        nothing is sent before that file is there
  *   no-read           the request's body is left unread (and unlogged)
+ *   no-log            it is read, and thrown away
  *
  * and for misbehaviour, which may be combined:
  *
@@ -100,7 +101,8 @@ struct rule {
 	size_t n_headers;
 	char *body, *file, *until;
 	long status, delay, drip, cut, hold_ms; /* drip, cut, hold_ms: -1 not */
-	bool close, reset, hang, headers_only, chunked, endless, hold, no_read;
+	bool close, reset, hang, headers_only, chunked, endless, hold, no_read,
+		no_log;
 	bool used;
 };
 
@@ -195,7 +197,8 @@ static int plan_key(struct rule *r, const char *key, char *value)
 	} flags[] = { { "close", &r->close }, { "reset", &r->reset },
 		{ "hang", &r->hang }, { "headers-only", &r->headers_only },
 		{ "chunked", &r->chunked }, { "endless", &r->endless },
-		{ "hold", &r->hold }, { "no-read", &r->no_read } };
+		{ "hold", &r->hold }, { "no-read", &r->no_read },
+		{ "no-log", &r->no_log } };
 	const struct {
 		const char *name;
 		long *number, min, max;
@@ -503,7 +506,7 @@ static bool receive_bytes(struct conn *c, uint64_t n, int log)
 				return false;
 			continue;
 		}
-		if (io_write(log, c->in.data, now) < 0)
+		if (log >= 0 && io_write(log, c->in.data, now) < 0)
 			say("the log: %s", strerror(errno));
 		buf_shift(&c->in, now);
 		n -= now;
@@ -553,14 +556,16 @@ static bool receive_rest(struct conn *c, struct request *q)
 	char *shown;
 	bool whole = true;
 	int log = open(hidden, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int body; /* where that goes; -1: nowhere */
 
 	if (log < 0 || io_write(log, q->head.data, q->head.len) < 0)
 		say("%s: %s", hidden, strerror(errno));
+	body = q->rule->no_log ? -1 : log;
 	if (!q->rule->no_read) {
 		if (q->expects && (q->length || q->chunked))
 			send_text(c, "HTTP/1.1 100 Continue\r\n\r\n");
-		whole = q->chunked ? receive_chunks(c, log)
-				   : receive_bytes(c, q->length, log);
+		whole = q->chunked ? receive_chunks(c, body)
+				   : receive_bytes(c, q->length, body);
 	}
 	if (log >= 0)
 		close(log);
