@@ -18,7 +18,7 @@ publish_n() {
 }
 
 position() {
-	jq -r --arg t "$T" '.[$t]' "$HOME/.agentrux/waterline.json"
+	saved "$T"
 }
 
 # The n of each line of FILE, on one line.
@@ -79,10 +79,10 @@ handler() {
 	agentrux-publish "$T" -t odd -d '{"a":9007199254740993, "b" : 1.0}' >/dev/null
 	agentrux-drain "$T" </dev/null >"$HOME/out"
 	[ "$(wc -l <"$HOME/out")" -eq 1 ]
-	grep -q "^{\"topic_id\":\"$T\"," "$HOME/out"
+	grep -q "$(by_dialect ^ '')[{,]\"topic_id\":\"$T\"," "$HOME/out"
 	grep -qF '9007199254740993' "$HOME/out"
 	grep -qF '1.0' "$HOME/out"
-	[ "$(jq -r .type "$HOME/out")" = odd ]
+	[ "$(jq -r ".$(by_dialect type event_type)" "$HOME/out")" = odd ]
 }
 
 @test "a hint on stdin leads to a drain; at the end of the input there is a last one" {
@@ -192,9 +192,11 @@ handler() {
 		echo "$AGENTRUX_TOPIC_ID $AGENTRUX_EVENT_TYPE $AGENTRUX_POSITION $AGENTRUX_ATTEMPT"
 	EOF
 	chmod +x "$HOME/handler"
+	agentrux-drain --peek --from oldest "$T" </dev/null >"$HOME/out"
 	run agentrux-drain --from oldest "$T" -- "$HOME/handler" </dev/null
 	[ "$status" -eq 0 ]
-	[ "$output" = "$T message 1 1" ]
+	position=$(jq -r ".$(by_dialect sequence_no cursor)" "$HOME/out")
+	[ "$output" = "$T message $position 1" ]
 }
 
 @test "a handler has no descriptors but 0, 1 and 2" {
@@ -362,6 +364,7 @@ handler() {
 }
 
 @test "a page that would be too large is asked for in smaller ones" {
+	classic_only # where payloads of that size stand in the events
 	prepare
 	{
 		printf '"'
@@ -486,7 +489,7 @@ acks() {
 	prepare 10
 	acks sed 3d
 	[ "$STATUS" -eq 75 ]
-	[ "$(position)" = 2 ]
+	[ "$(position)" = "$(by_dialect 2 0)" ] # in oauth: before the page
 	acks sed 's/$/ done/; 1s/.*/&\n\n/'
 	[ "$STATUS" -eq 75 ]
 	[ "$(numbers "$HOME/out")" = 3 ]
@@ -510,7 +513,7 @@ acks() {
 	local status=0
 	wait "${PIDS[-1]}" || status=$?
 	[ "$status" -eq 75 ]
-	[ "$(position)" = 5 ]
+	[ "$(position)" = "$(by_dialect 5 0)" ]
 }
 
 @test "--ack-fd follows hints, and ends when told to with what was acknowledged" {
@@ -555,9 +558,10 @@ acks() {
 	prepare 200
 	cat >"$HOME/handler" <<-EOF
 		#!/bin/sh
-		echo "\$AGENTRUX_POSITION" >>"$HOME/started"
-		[ \$((AGENTRUX_POSITION % 10)) != 3 ] || [ "\$AGENTRUX_ATTEMPT" != 1 ] || exit 1
-		echo "\$AGENTRUX_POSITION" >>"$HOME/done"
+		n=\$(sed 's/.*"n":\([0-9]*\).*/\1/')
+		echo "\$n" >>"$HOME/started"
+		[ \$((n % 10)) != 3 ] || [ "\$AGENTRUX_ATTEMPT" != 1 ] || exit 1
+		echo "\$n" >>"$HOME/done"
 	EOF
 	chmod +x "$HOME/handler"
 	local tries=0 code=1
@@ -607,6 +611,7 @@ acks() {
 }
 
 @test "the plugin's waterline is read, and the first save writes our form" {
+	classic_only # the other forms: oauth.bats
 	prepare 5
 	mkdir -p "$HOME/.agentrux"
 	(umask 077 && echo "{\"$T\":3,\"another\":7}" >"$HOME/.agentrux/waterline.json")
@@ -621,7 +626,7 @@ acks() {
 	handler true
 	cat >"$HOME/handler" <<-'EOF'
 		#!/bin/sh
-		[ "$AGENTRUX_POSITION" != 1 ] || exit 75
+		case $(cat) in *'"n":1}'*) exit 75 ;; esac
 	EOF
 	run -75 timeout 200 agentrux-drain --from oldest -j 8 "$T" -- "$HOME/handler" </dev/null
 	[ "$(position)" = 0 ]
@@ -685,10 +690,10 @@ not_running() {
 @test "with -n a failing event is tried to its end, one put off leaves 75" {
 	prepare 2
 	agentrux-drain --from oldest -n 1 --attempts 2 "$T" -- false </dev/null
-	[ "$(position)" = 1 ]
+	[ "$(position)" = "$(by_dialect 1 0)" ]
 	[ "$(jq -r .attempts "$HOME/.agentrux/dead/$T"/*.json)" = 2 ]
 	run -75 agentrux-drain -n 1 "$T" -- sh -c 'exit 75' </dev/null
-	[ "$(position)" = 1 ]
+	[ "$(position)" = "$(by_dialect 1 0)" ]
 }
 
 @test "an input that was silent and ends still leads to a last drain" {

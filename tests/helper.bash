@@ -104,6 +104,51 @@ new_topic() {
 	echo "$id"
 }
 
+# by_dialect CLASSIC OAUTH: the one that goes here.
+by_dialect() {
+	if [ "$DIALECT" = classic ]; then echo "$1"; else echo "$2"; fi
+}
+
+# events_after TOPIC POSITION: the events behind it (from the oldest on without one), as
+# the service shows them, by curl alone, with the classic names of what is around
+# the payloads.
+events_after() {
+	local url=$HUB_URL/topics/$1/events
+	if [ "$DIALECT" = classic ]; then
+		curl -sfG -H @<(agentrux-token --header) "$url" \
+			-d limit=100 -d "after_sequence_no=${2:-0}"
+	else
+		curl -sfG -H @<(agentrux-token --header) "$url" \
+			-d limit=100 -d order=asc \
+			${2:+--data-urlencode "after=$2"} |
+			sed 's/"events":\[/"items":[/; s/"event_type":/"type":/g'
+	fi
+}
+
+# all_of TOPIC [POSITION]: all of them, as pages.
+all_of() {
+	local after=${2-} page
+	while page=$(events_after "$1" "$after") &&
+		[ "$(jq '.items | length' <<<"$page")" -gt 0 ]; do
+		printf '%s\n' "$page"
+		after=$(jq -r '.next.after // .items[-1].sequence_no' <<<"$page")
+	done
+}
+
+count_after() {
+	all_of "$@" | jq -s 'map(.items | length) | add // 0'
+}
+
+# saved TOPIC: the saved position as a number: how many events lie before it.
+saved() {
+	local file=$HOME/.agentrux/waterline.json at
+	at=$(jq -r --arg t "$1" '.[$t]' "$file")
+	if [ "$DIALECT" = oauth ] && [ "$at" != null ]; then
+		at=$(($(count_after "$1") - $(count_after "$1" "$at")))
+	fi
+	echo "$at"
+}
+
 # new_agent NAME TOPIC:ACTION…: a script with grants, activated into the home
 # ~/.agentrux (or $AGENTRUX_HOME).
 new_agent() {

@@ -265,6 +265,13 @@ drain() {
 	[ "$(asked /events)" = "/topics/$T/events?order=asc&limit=100" ]
 }
 
+@test "the plugin's waterline is read, and the first save writes our form" {
+	serve "GET *after=evt_7 file=$(page one '{"after":"n1","has_more":false}' evt_8:c8)" "$EMPTY"
+	position "{\"v\":3,\"w\":{\"$T\":{\"event_id\":\"evt_7\"},\"top_x\":{\"event_id\":\"\"}}}"
+	[ "$(drain)" = evt_8 ]
+	[ "$(jq -c . "$HOME/.agentrux/waterline.json")" = "{\"top_x\":\"\",\"$T\":\"n1\"}" ]
+}
+
 @test "activating says which positions cannot carry over" {
 	serve 'POST /auth/redeem-activation-code body="{\"client_id\":\"crd_9\",\"client_secret\":\"aks_9\"}"'
 	position "{\"$ID\":42,\"other\":0}"

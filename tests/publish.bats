@@ -14,8 +14,7 @@ prepare() {
 
 # The topic as the service shows it, by curl alone.
 topic() {
-	curl -sf -H @<(agentrux-token --header) \
-		"$HUB_URL/topics/$1/events?after_sequence_no=0&limit=100"
+	events_after "$1" ""
 }
 
 # The fault server with a token to give and these further rules, and
@@ -130,6 +129,7 @@ OK="body='{\"event_id\":\"e-1\"}'"
 }
 
 @test "more than 10 MiB is 65, exactly 10 MiB is published" {
+	classic_only # else an object stands for it: oauth.bats
 	prepare
 	{
 		printf '"'
@@ -162,10 +162,10 @@ OK="body='{\"event_id\":\"e-1\"}'"
 	run -66 agentrux-publish topic -f "$HOME"
 }
 
-@test "correlation id and reply topic are fields of the event" {
+@test "correlation id and reply topic are fields of the event, or in its metadata" {
 	prepare
 	agentrux-publish "$T" -m hi --correlation-id 'c "1"' --reply-topic "$R"
-	[ "$(topic "$T" | jq -r '.items[0]|.correlation_id,.reply_topic')" = \
+	[ "$(topic "$T" | jq -r ".items[0]$(by_dialect '' .metadata)|.correlation_id,.reply_topic")" = \
 		"c \"1\"
 $R" ]
 }
@@ -335,10 +335,7 @@ $R" ]
 @test "--lines -j answers in input order" {
 	prepare
 	seq 500 | agentrux-publish "$T" --lines -j 8 >"$HOME/out"
-	for after in 0 100 200 300 400; do
-		curl -sf -H @<(agentrux-token --header) \
-			"$HUB_URL/topics/$T/events?after_sequence_no=$after&limit=100"
-	done | jq -r '.items[]|"\(.payload) \(.event_id)"' | sort -n |
+	all_of "$T" | jq -r '.items[]|"\(.payload) \(.event_id)"' | sort -n |
 		cut -d' ' -f2 >"$HOME/want"
 	jq -r .event_id "$HOME/out" | cmp - "$HOME/want"
 }
@@ -582,15 +579,8 @@ $R" ]
 		answered=$(grep -c event_id "$HOME/out" || true)
 		agentrux-publish --flush >/dev/null
 		[ "$(waiting)" = 0 ]
-		after=0
-		: >"$HOME/all"
-		while page=$(curl -sf -H @<(agentrux-token --header) \
-			"$HUB_URL/topics/$T/events?after_sequence_no=$after&limit=100"); do
-			[ "$(jq '.items|length' <<<"$page")" -gt 0 ] || break
-			jq -r ".items[].payload|select(.[0]==$round)|.[1]" \
-				<<<"$page" >>"$HOME/all"
-			after=$(jq '.items[-1].sequence_no' <<<"$page")
-		done
+		all_of "$T" | jq -r ".items[].payload|select(.[0]==$round)|.[1]" \
+			>"$HOME/all"
 		uniq "$HOME/all" >"$HOME/once"
 		n=$(wc -l <"$HOME/once")
 		[ "$n" -ge "$answered" ]
@@ -659,7 +649,7 @@ payloads() {
 	: >"$HOME/out"
 	(
 		wait_for 10 grep -q event_id "$HOME/out"
-		c=$(topic "$T" | jq -r '.items[0].correlation_id')
+		c=$(topic "$T" | jq -r ".items[0]$(by_dialect '' .metadata).correlation_id")
 		agentrux-publish "$R" -d '{"not":"it"}' --correlation-id other
 		agentrux-publish "$R" -d '{"n": 1.0}' --correlation-id "$c"
 		agentrux-publish "$R" -d '{"n": 2}' --correlation-id "$c"
@@ -715,7 +705,7 @@ payloads() {
 	agentrux-publish "$T" -m hi --correlation-id mine --reply-topic "$R" \
 		--wait 20 >"$HOME/out"
 	wait "$replier"
-	[ "$(tail -n 1 "$HOME/out" | jq -r .correlation_id)" = mine ]
+	[ "$(tail -n 1 "$HOME/out" | jq -r "$(by_dialect '' .metadata).correlation_id")" = mine ]
 }
 
 @test "a reply topic that we may not read is found out before publishing" {
@@ -750,7 +740,7 @@ payloads() {
 	topic "$T" >page
 	grep -F '"payload":{"x" : 1e400,"attachments":[ {"name":"old"} ,{"name":"a.txt",' page
 	grep -F '], "y":1.0},' page
-	[ "$(jq -c '[.items[].payload.attachments[].name]' page)" = \
+	[ "$(jq -c '[.items[].payload|select(.)|.attachments[].name]' page)" = \
 		'["old","a.txt","b.json","a.txt"]' ]
 }
 
