@@ -14,7 +14,7 @@
 
 static struct {
 	const char *from, *key, *dedup, *type, *on_gap;
-	bool once, peek, exclude_self, skip_busy;
+	bool resident, once, peek, exclude_self, skip_busy;
 	long ack_fd, jobs, attempts, timeout_ms, grace_ms, limit, max,
 		lock_wait_ms, retry_ms;
 } o = {
@@ -60,6 +60,9 @@ static const struct opt rows[] = {
 	{ OPT_FLAG, "once", '1', &o.once, NULL,
 		"a single pass; do not read hints", 0, 0 },
 	{ OPT_FLAG, "peek", 0, &o.peek, NULL, "print, and save nothing", 0, 0 },
+	{ OPT_FLAG, "resident", 0, &o.resident, NULL,
+		"handlers stay: they read lines and answer EVENT_ID STATUS", 0,
+		0 },
 	{ OPT_DURATION, "retry-time", 0, &o.retry_ms, "SECONDS",
 		"for temporary trouble, in a single pass (60)", 0, 0 },
 	{ OPT_FLAG, "skip-busy", 0, &o.skip_busy, NULL,
@@ -136,6 +139,8 @@ static int check(const struct opt_args *args, bool hints)
 	if (o.peek && args->command)
 		return opt_misuse(&program, "--peek prints; it takes no "
 					    "handler");
+	if (o.resident && args->command == NULL)
+		return opt_misuse(&program, "--resident needs a handler");
 	return check_ack_fd(args, hints);
 }
 
@@ -146,6 +151,7 @@ static void take_options(struct drain *d, const struct opt_args *args)
 	d->topics = args->operands;
 	d->handler = args->command;
 	d->peek = o.peek;
+	d->resident = o.resident;
 	d->jobs = o.jobs;
 	d->key = o.key;
 	d->dedup = o.dedup;

@@ -324,10 +324,12 @@ static struct item *next_item(struct run *r, int64_t now)
 static int deliver(struct run *r, int64_t now, struct err *e)
 {
 	struct item *it;
+	int given;
 
 	while (delivery_has_room(r->delivery) && (it = next_item(r, now))) {
-		if (delivery_give(r->delivery, it, e) < 0)
-			return -1;
+		given = delivery_give(r->delivery, it, e);
+		if (given <= 0)
+			return given;
 		/* An event counts once, however often it is tried. */
 		r->delivered += !it->counted;
 		it->counted = true;
@@ -404,7 +406,7 @@ static long sooner(long wait, int64_t left)
 }
 
 /* How long the loop may sleep; -1: until something happens. */
-static long how_long(const struct run *r, int64_t now)
+static long how_long(struct run *r, int64_t now)
 {
 	long wait = delivery_wait_ms(r->delivery);
 	size_t i;
@@ -497,6 +499,7 @@ static int open_all(struct run *r, struct err *e)
 		delivery_new(&(struct delivery_rules){ .handler = r->d->handler,
 				     .out_fd = r->d->out_fd,
 				     .ack_fd = r->d->ack_fd,
+				     .resident = r->d->resident,
 				     .jobs = (unsigned)r->d->jobs,
 				     .timeout_ms = r->d->timeout_ms,
 				     .attempts = r->d->attempts },

@@ -31,6 +31,7 @@ struct drain {
 	int ack_fd; /* ids of lines that count; -1: those that were taken */
 	enum drain_from from;
 	bool peek;	   /* print, save nothing */
+	bool resident;	   /* handlers stay: resident.h */
 	long jobs;	   /* handlers at once */
 	const char *key;   /* payload field that makes a conversation */
 	const char *dedup; /* payload field of which a value is done once */

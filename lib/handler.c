@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { KEEP_MAX = 1024, ENV_VARS = 5 };
@@ -105,8 +104,8 @@ int handler_start(struct handler_pool *p, const struct handler_event *ev,
 {
 	struct slot *slot = free_slot(p);
 	struct keeper_job job = { .argv = p->argv,
+		.stdout_fd = -1,
 		.timeout_ms = p->timeout_ms,
-		.parent = getpid(),
 		.keep = p->keep,
 		.n_keep = p->n_keep };
 	char *env[ENV_VARS + 1] = {
@@ -116,47 +115,24 @@ int handler_start(struct handler_pool *p, const struct handler_event *ev,
 		xasprintf("AGENTRUX_POSITION=%s", ev->position),
 		xasprintf("AGENTRUX_ATTEMPT=%d", ev->attempt),
 	};
-	int report[2] = { -1, -1 }, status = -1, i;
-	struct epoll_event watch = { .events = EPOLLIN };
-	sigset_t all, was;
-	pid_t pid;
+	struct epoll_event watch = { .events = EPOLLIN, .data.ptr = slot };
+	int report_fd, i;
+	pid_t pid = -1;
 
 	job.env = env;
 	job.stdin_fd = event_file(ev, e);
-	if (job.stdin_fd < 0)
-		goto out;
-	if (pipe2(report, O_CLOEXEC) < 0) {
-		err_errno(e, "starting a handler");
-		goto out;
-	}
-	job.report_fd = report[1];
-	/* A signal for the keeper before it watches for them would be lost. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &was);
-	pid = fork();
-	if (pid == 0)
-		keeper_run(&job);
-	sigprocmask(SIG_SETMASK, &was, NULL);
-	if (pid < 0) {
-		err_errno(e, "starting a handler");
-		goto out;
-	}
-	watch.data.ptr = slot;
-	epoll_ctl(p->epoll, EPOLL_CTL_ADD, report[0], &watch);
-	*slot = (struct slot){ pid, report[0], tag, false };
-	report[0] = -1;
-	p->running++;
-	status = 0;
-out:
-	if (report[0] >= 0)
-		close(report[0]);
-	if (report[1] >= 0)
-		close(report[1]);
-	if (job.stdin_fd >= 0)
+	if (job.stdin_fd >= 0) {
+		pid = keeper_start(&job, &report_fd, e);
 		close(job.stdin_fd);
+	}
+	if (pid > 0) {
+		epoll_ctl(p->epoll, EPOLL_CTL_ADD, report_fd, &watch);
+		*slot = (struct slot){ pid, report_fd, tag, false };
+		p->running++;
+	}
 	for (i = 0; i < ENV_VARS; i++)
 		free(env[i]);
-	return status;
+	return pid > 0 ? 0 : -1;
 }
 
 int handler_pool_fd(const struct handler_pool *p)
@@ -164,20 +140,9 @@ int handler_pool_fd(const struct handler_pool *p)
 	return p->epoll;
 }
 
-static enum handler_outcome outcome_of(const struct keeper_report *r)
+enum handler_outcome handler_outcome_of(int status)
 {
-	switch (r->end) {
-	case KEEPER_INTERRUPTED:
-		return HANDLER_INTERRUPTED;
-	case KEEPER_NOT_STARTED:
-		return HANDLER_BROKEN;
-	case KEEPER_EXITED:
-		break;
-	case KEEPER_SIGNALED:
-	case KEEPER_TIMED_OUT:
-		return HANDLER_FAILED;
-	}
-	switch (r->value) {
+	switch (status) {
 	case EX_OK:
 		return HANDLER_DONE;
 	case EX_DATAERR:
@@ -193,7 +158,23 @@ static enum handler_outcome outcome_of(const struct keeper_report *r)
 	}
 }
 
-static void explain(const struct keeper_report *r, struct handler_result *out)
+static enum handler_outcome outcome_of(const struct keeper_report *r)
+{
+	switch (r->end) {
+	case KEEPER_INTERRUPTED:
+		return HANDLER_INTERRUPTED;
+	case KEEPER_NOT_STARTED:
+		return HANDLER_BROKEN;
+	case KEEPER_EXITED:
+		return handler_outcome_of(r->value);
+	case KEEPER_SIGNALED:
+	case KEEPER_TIMED_OUT:
+		break;
+	}
+	return HANDLER_FAILED;
+}
+
+void handler_judge(const struct keeper_report *r, struct handler_result *out)
 {
 	size_t n =
 		r->tail_len < KEEPER_TAIL_MAX ? r->tail_len : KEEPER_TAIL_MAX;
@@ -224,39 +205,18 @@ static void explain(const struct keeper_report *r, struct handler_result *out)
 	}
 }
 
-static void retire(struct handler_pool *p, struct slot *slot)
-{
-	epoll_ctl(p->epoll, EPOLL_CTL_DEL, slot->fd, NULL);
-	close(slot->fd);
-	while (waitpid(slot->keeper, NULL, 0) < 0 && errno == EINTR)
-		;
-	*slot = (struct slot){ 0 };
-}
-
 /* Reads what a keeper has to say. true: that was a report. */
 static bool hear(
 	struct handler_pool *p, struct slot *slot, struct keeper_report *report)
 {
-	ssize_t n;
-
-	do {
-		n = read(slot->fd, report, sizeof *report);
-	} while (n < 0 && errno == EINTR);
-	if (n == sizeof *report && !slot->reported) {
-		slot->reported = true;
-		p->running--;
-		return true;
-	}
-	if (slot->reported) {
-		retire(p, slot);
+	if (!keeper_hear(slot->fd, report) && slot->reported) {
+		epoll_ctl(p->epoll, EPOLL_CTL_DEL, slot->fd, NULL);
+		keeper_end(slot->keeper, slot->fd);
+		*slot = (struct slot){ 0 };
 		return false;
 	}
-	/* It was killed: by whom, we cannot know. A failed attempt. */
-	memset(report, 0, sizeof *report);
-	report->end = KEEPER_SIGNALED;
-	report->value = SIGKILL;
-	p->running--;
 	slot->reported = true;
+	p->running--;
 	return true;
 }
 
@@ -271,7 +231,7 @@ int handler_take(
 		slot = ready.data.ptr;
 		if (hear(p, slot, &report)) {
 			*tag = slot->tag;
-			explain(&report, result);
+			handler_judge(&report, result);
 			return 1;
 		}
 	}

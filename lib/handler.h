@@ -23,6 +23,7 @@ enum handler_outcome {
 	HANDLER_BROKEN,	     /* 78, 126, 127, or it cannot be started */
 	HANDLER_FAILED,	     /* anything else: a failed attempt */
 	HANDLER_INTERRUPTED, /* we ended it: no attempt is counted */
+	HANDLER_AGAIN,	     /* it never was begun */
 };
 
 struct handler_result {
@@ -39,6 +40,11 @@ struct handler_event {
 	const char *line; /* its stdin */
 	size_t len;
 };
+
+/* What a status means, of an exit or an answer; and a keeper's report. */
+enum handler_outcome handler_outcome_of(int status);
+void handler_judge(
+	const struct keeper_report *report, struct handler_result *result);
 
 struct handler_pool;
 

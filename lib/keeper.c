@@ -22,6 +22,7 @@ enum { SWEEP_MS = 50, GIVE_UP_MS = 2000, STARTED = 0 };
 
 struct keeper {
 	const struct keeper_job *job;
+	int report_fd;
 	pid_t handler;
 	int signals, stderr_fd;
 	bool handler_gone, childless, reported;
@@ -35,7 +36,7 @@ struct keeper {
 
 /* What neither stdio nor the job needs is closed: connections and pipes of
  * drain must not live as long as a handler. */
-static void close_foreign(const struct keeper_job *job)
+static void close_foreign(const struct keeper_job *job, int report_fd)
 {
 	long fd;
 	DIR *d = opendir("/proc/self/fd");
@@ -45,7 +46,8 @@ static void close_foreign(const struct keeper_job *job)
 	while (d && (entry = readdir(d))) {
 		fd = atol(entry->d_name);
 		if (entry->d_name[0] == '.' || fd < 3 || fd == dirfd(d) ||
-			fd == job->stdin_fd || fd == job->report_fd)
+			fd == job->stdin_fd || fd == job->stdout_fd ||
+			fd == report_fd)
 			continue;
 		for (i = 0; i < job->n_keep && job->keep[i] != fd; i++)
 			;
@@ -72,6 +74,8 @@ static _Noreturn void become_handler(
 	for (i = 0; job->env[i]; i++)
 		putenv(job->env[i]);
 	if (dup2(job->stdin_fd, STDIN_FILENO) >= 0 &&
+		(job->stdout_fd < 0 ||
+			dup2(job->stdout_fd, STDOUT_FILENO) >= 0) &&
 		dup2(stderr_w, STDERR_FILENO) >= 0 &&
 		close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
 		execvp(job->argv[0], job->argv);
@@ -99,6 +103,8 @@ static int start(struct keeper *k)
 	close(err[1]);
 	close(failed[1]);
 	close(k->job->stdin_fd);
+	if (k->job->stdout_fd >= 0)
+		close(k->job->stdout_fd);
 	k->stderr_fd = err[0];
 	do {
 		n = read(failed[0], &why, sizeof why);
@@ -174,7 +180,7 @@ static void report(struct keeper *k)
 		k->report.end = KEEPER_EXITED;
 		k->report.value = WEXITSTATUS(k->status);
 	}
-	io_write(k->job->report_fd, &k->report, sizeof k->report);
+	io_write(k->report_fd, &k->report, sizeof k->report);
 	k->reported = true;
 }
 
@@ -260,15 +266,19 @@ static void watch(struct keeper *k)
 	}
 }
 
-_Noreturn void keeper_run(const struct keeper_job *job)
+/* In a fresh child. */
+static _Noreturn void run(
+	const struct keeper_job *job, pid_t drain, int report_fd)
 {
-	struct keeper k = { .job = job, .stderr_fd = -1 };
+	struct keeper k = {
+		.job = job, .report_fd = report_fd, .stderr_fd = -1
+	};
 	sigset_t watched;
 	int why;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != job->parent)
+	if (getppid() != drain)
 		_exit(1);
 	setpgid(0, 0);
 	sigemptyset(&watched);
@@ -278,7 +288,7 @@ _Noreturn void keeper_run(const struct keeper_job *job)
 	sigaddset(&watched, SIGHUP);
 	sigprocmask(SIG_SETMASK, &watched, NULL);
 	signal(SIGCHLD, SIG_DFL);
-	close_foreign(job);
+	close_foreign(job, report_fd);
 	k.signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (job->timeout_ms)
 		k.timeout_at = backoff_clock_ms() + job->timeout_ms;
@@ -286,11 +296,57 @@ _Noreturn void keeper_run(const struct keeper_job *job)
 	if (why != STARTED) {
 		k.report.end = KEEPER_NOT_STARTED;
 		k.report.value = why;
-		io_write(job->report_fd, &k.report, sizeof k.report);
+		io_write(report_fd, &k.report, sizeof k.report);
 		_exit(1);
 	}
 	watch(&k);
 	if (!k.reported)
 		report(&k);
 	_exit(0);
+}
+
+pid_t keeper_start(const struct keeper_job *job, int *report_fd, struct err *e)
+{
+	pid_t pid, drain = getpid();
+	sigset_t all, was;
+	int report[2];
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return err_errno(e, "starting a handler");
+	/* A signal for the keeper before it watches for them would be lost. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &was);
+	pid = fork();
+	if (pid == 0)
+		run(job, drain, report[1]);
+	sigprocmask(SIG_SETMASK, &was, NULL);
+	close(report[1]);
+	*report_fd = report[0];
+	if (pid < 0) {
+		err_errno(e, "starting a handler");
+		close(report[0]);
+	}
+	return pid;
+}
+
+bool keeper_hear(int report_fd, struct keeper_report *report)
+{
+	ssize_t n;
+
+	do {
+		n = read(report_fd, report, sizeof *report);
+	} while (n < 0 && errno == EINTR);
+	if (n == sizeof *report)
+		return true;
+	memset(report, 0, sizeof *report);
+	report->end = KEEPER_SIGNALED;
+	report->value = SIGKILL;
+	return false;
+}
+
+void keeper_end(pid_t keeper, int report_fd)
+{
+	close(report_fd);
+	while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
+		;
 }

@@ -10,6 +10,9 @@
 #ifndef AGENTRUX_KEEPER_H
 #define AGENTRUX_KEEPER_H
 
+#include "err.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,7 +26,6 @@ enum keeper_end {
 	KEEPER_NOT_STARTED, /* value: errno of exec */
 };
 
-/* Comes once through `report_fd`, in one write. */
 struct keeper_report {
 	enum keeper_end end;
 	int value;
@@ -35,15 +37,24 @@ struct keeper_job {
 	char *const *argv;
 	char *const *env; /* "NAME=value" to add, NULL-terminated */
 	int stdin_fd;
-	int report_fd;
+	int stdout_fd;	 /* -1: ours */
 	long timeout_ms; /* 0: none */
-	pid_t parent;	 /* whose death ends it */
 	/* Descriptors that stay open as long as anything of it lives. */
 	const int *keep;
 	size_t n_keep;
 };
 
-/* Called in a fresh child; does not return. */
-_Noreturn void keeper_run(const struct keeper_job *job);
+/* Starts a keeper and with it the handler; its pid, or -1. `*report_fd` gets one
+ * report and is at its end when nothing of the handler is left. The descriptors
+ * of the job stay the caller's. */
+pid_t keeper_start(const struct keeper_job *job, int *report_fd, struct err *e);
+
+/* Reads from that descriptor. true: this is the report. false: it is at its end;
+ * if that comes first, somebody has killed the keeper, and the report says so of
+ * the handler, which went along. */
+bool keeper_hear(int report_fd, struct keeper_report *report);
+
+/* Waits for a keeper whose descriptor is at its end, and closes that. */
+void keeper_end(pid_t keeper, int report_fd);
 
 #endif

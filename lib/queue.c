@@ -519,6 +519,12 @@ void queue_defer(struct item *it, long ms)
 	it->due_ms = backoff_clock_ms() + ms;
 }
 
+void queue_return(struct item *it)
+{
+	it->state = ITEM_WAITING;
+	it->queue->first = it->queue->head;
+}
+
 void queue_wake(struct queue *q)
 {
 	struct item *it;

@@ -144,6 +144,9 @@ int queue_failed(struct item *it, struct err *e);
 /* Not now: waits for queue_wake, and ms at least. No attempt is counted. */
 void queue_defer(struct item *it, long ms);
 
+/* It was not begun after all: back to waiting. */
+void queue_return(struct item *it);
+
 /* Deferred items may run again. */
 void queue_wake(struct queue *q);
 
