@@ -111,6 +111,13 @@ ok_check() {
 	kill_each 14 put_code ok_check
 }
 
+@test "killed at every step of an activation in the oauth dialect" {
+	CODE=act_0123456789abcdefghijklmnopqrstuvwxyzABCDEF
+	plan "POST /auth/redeem-activation-code body='{\"client_id\":\"crd_1\",\"client_secret\":\"$SECRET\",\"script_id\":\"scr_1\"}'"
+	kill_each 14 put_code ok_check
+	[ "$(jq -r .client_id "$H/credentials.json")" = crd_1 ]
+}
+
 @test "killed at every step, beside an orphaned inflight" {
 	plan "POST /auth/activate body='$GRANTED'"
 	twins() { put_code && ln "$H/BOOTSTRAP.md" "$H/BOOTSTRAP.md.inflight"; }
