@@ -33,6 +33,20 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	return -1;
 }
 
+int err_mend(struct err *e, const char *command, const char *path,
+	const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX], *word = xquote(path);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_set(e, EX_CONFIG, "%s: %s %s", text, command, word);
+	free(word);
+	return -1;
+}
+
 int err_errno(struct err *e, const char *fmt, ...)
 {
 	int saved = errno;

@@ -43,6 +43,11 @@ struct err {
 int err_set(struct err *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same with EX_CONFIG and ": COMMAND 'PATH'" appended, the path quoted for
+ * a shell: what mends it. */
+int err_mend(struct err *e, const char *command, const char *path,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* The same with EX_IOERR and ": <reason of errno>" appended. errno is kept. */
 int err_errno(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

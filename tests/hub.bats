@@ -121,12 +121,14 @@ open_streams() {
 }
 
 @test "a database that others can read, or that is none, is 78" {
+	HUB_DB="$BATS_TEST_TMPDIR/the hub's.db"
 	hub topic add fine
 	[ "$(stat -c %a "$HUB_DB")" = 600 ]
 	chmod 644 "$HUB_DB"
 	run -78 hub topic list
 	[[ $output == *"chmod 600"* ]]
-	chmod 600 "$HUB_DB"
+	eval "${output##*: }"
+	hub topic list
 	head -c 8192 /dev/urandom >"$BATS_TEST_TMPDIR/x.db"
 	chmod 600 "$BATS_TEST_TMPDIR/x.db"
 	run -78 agentrux-hub --db "$BATS_TEST_TMPDIR/x.db" topic list

@@ -274,10 +274,8 @@ static int check_file(const char *path, bool create, struct err *e)
 		return err_set(e, EX_CONFIG,
 			"the database %s belongs to another user", path);
 	if (st.st_mode & 077)
-		return err_set(e, EX_CONFIG,
-			"others may read or write the database; run: "
-			"chmod 600 %s",
-			path);
+		return err_mend(e, "chmod 600", path,
+			"others may read or write the database; run");
 	return 0;
 }
 

@@ -25,10 +25,12 @@ static int check_folder(const char *path, int fd, struct err *e)
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, "folder %s", path);
-	if (st.st_uid != geteuid() || (st.st_mode & 077))
+	if (st.st_uid != geteuid())
 		return err_set(e, EX_CONFIG,
-			"the folder %s is not ours alone; run: chmod 700 %s",
-			path, path);
+			"the folder %s belongs to another user", path);
+	if (st.st_mode & 077)
+		return err_mend(e, "chmod 700", path,
+			"the folder %s is open to others; run", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)

@@ -76,9 +76,8 @@ static char *read_file(const char *path, bool secret, struct err *e)
 	if (fstat(fd, &st) < 0)
 		err_errno(e, "%s", path);
 	else if (secret && (st.st_mode & 077))
-		err_set(e, EX_CONFIG,
-			"others may read the secret in %s; run: chmod 600 %s",
-			path, path);
+		err_mend(e, "chmod 600", path,
+			"others may read the secret in %s; run", path);
 	else if (io_read_all(fd, &b) < 0)
 		err_errno(e, "reading %s", path);
 	else
