@@ -4,6 +4,7 @@
 #   make check      all tests (bats needs to be there; scripts/test installs it)
 #   make lint       layers, layout, shell
 #   make check-openclaw VERSION=2026.9.6   the adapter with a real OpenClaw, by npm
+#   make check-mcp  agentrux-mcp with the official client, from npm
 #   make bench      speed, side by side with curl and jq
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make SAN=address,undefined …   the same under sanitizers, in a build of its own
@@ -50,7 +51,7 @@ TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
 	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so \
 	$(BUILD)/tests/peak
 
-.PHONY: all check check-openclaw unit lint bench fuzz install clean test-tools
+.PHONY: all check check-openclaw check-mcp unit lint bench fuzz install clean test-tools
 .SECONDARY:
 
 all: $(PROGRAMS) $(SCRIPT_BIN)
@@ -100,6 +101,9 @@ check-openclaw:
 	MAKEFLAGS= $(MAKE) BUILD=$(BUILD) all
 	tests/openclaw/check \
 		$(if $(filter command%,$(origin VERSION)),$(VERSION),2026.9.6) $(BUILD)
+
+check-mcp: all
+	tests/check-mcp $(BUILD)
 
 unit: $(UNIT)
 	@for t in $(UNIT); do $$t || exit 1; done

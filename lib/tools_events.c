@@ -141,12 +141,12 @@ static void fit(const struct listing *l, bool newest, size_t *from, size_t *to)
 }
 
 static void tell_events(struct tool_call *c, const struct listing *l,
-	bool newest, const char *topic)
+	const char *after, const char *topic)
 {
 	struct buf next = BUF_INIT(EVENT_POSITION_MAX),
 		   line = BUF_INIT(SIZE_MAX / 2);
 	size_t i, from, to;
-	bool more;
+	bool more, newest = after == NULL;
 
 	fit(l, newest, &from, &to);
 	more = !newest && (to < l->page.n || l->page.has_more);
@@ -154,8 +154,8 @@ static void tell_events(struct tool_call *c, const struct listing *l,
 		buf_str(&next, l->page.next);
 	else if (to > from)
 		position_of(l->events[to - 1], &next);
-	else if (c->arg[AFTER].given)
-		buf_str(&next, c->arg[AFTER].text);
+	else if (after)
+		buf_str(&next, after);
 	buf_printf(&c->text, "%zu event%s of topic %s%s", to - from,
 		to - from == 1 ? "" : "s", topic,
 		to > from ? ", oldest first:\n" : ".\n");
@@ -202,6 +202,8 @@ static int run_read(struct tool_call *c, struct err *e)
 	if (api_check_topic(p.topic, e) < 0)
 		return -1;
 	r = tool_api(c, &api, e);
+	if (r == 0 && p.after && strcmp(p.after, "oldest") == 0)
+		p.after = api.dialect->oldest;
 	if (r == 0 && p.after && api.dialect->numeric &&
 		!slice_int((struct slice){ p.after, strlen(p.after) }, &number))
 		r = err_set(e, EX_DATAERR,
@@ -214,7 +216,7 @@ static int run_read(struct tool_call *c, struct err *e)
 		arrange(&l, api.dialect->numeric, p.after == NULL);
 		if (api.dialect->numeric)
 			l.page.has_more = p.after && (long)l.page.n == p.limit;
-		tell_events(c, &l, p.after == NULL, p.topic);
+		tell_events(c, &l, p.after, p.topic);
 		free(l.events);
 		api_page_release(&l.page);
 	}
@@ -234,8 +236,8 @@ static const struct arg read_args[] = {
 		.about = "only events of this type" },
 	{ .kind = ARG_TEXT,
 		.name = "after",
-		.about = "a position that a former result gave as next: reads "
-			 "on from there; without it the newest events are "
+		.about = "reads on from a position: what a former result gave "
+			 "as next, or oldest; without it the newest events are "
 			 "read" },
 	{ .kind = ARG_END },
 };

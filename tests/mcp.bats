@@ -330,7 +330,7 @@ start_agent() {
 	# The newest, from there on, by type.
 	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2}"
 	is '[.result.structuredContent.events[].sequence_no] == [2, 3]'
-	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"0\"}"
+	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"oldest\"}"
 	is '.result.structuredContent | .has_more and .next == "2" and
 		[.events[].sequence_no] == [1, 2]'
 	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"2\"}"
