@@ -2,7 +2,7 @@
 
 #include "hash.h"
 #include "json.h"
-#include "payload.h"
+#include "refer.h"
 #include "reply.h"
 #include "rpc.h"
 
@@ -38,7 +38,7 @@ static int run_publish(struct tool_call *c, struct err *e)
 		return -1;
 	r = tool_api(c, &api, e);
 	if (r == 0)
-		r = api_publish(&api, &p, &event_id, e);
+		r = refer_publish(&api, &p, &event_id, e);
 	if (r == 0) {
 		tool_member(c, "event_id", event_id);
 		buf_printf(&c->text, "Published: event %s in topic %s.",
@@ -150,7 +150,7 @@ static void tell_events(struct tool_call *c, const struct listing *l,
 
 	fit(l, newest, &from, &to);
 	more = !newest && (to < l->page.n || l->page.has_more);
-	if (to == l->page.n && l->page.next)
+	if (!newest && to == l->page.n && l->page.next)
 		buf_str(&next, l->page.next);
 	else if (to > from)
 		position_of(l->events[to - 1], &next);
@@ -353,7 +353,7 @@ static int run_send_message(struct tool_call *c, struct err *e)
 	if (r == 0)
 		r = reply_prepare(&reply, &api, p.reply_topic, e);
 	if (r == 0)
-		r = api_publish(&api, &p, &event_id, e);
+		r = refer_publish(&api, &p, &event_id, e);
 	if (r == 0) {
 		struct reply_want want = { .event_id = event_id,
 			.correlation_id = request_id };

@@ -8,6 +8,7 @@ load helper
 start_mcp() {
 	IN=$BATS_TEST_TMPDIR/in OUT=$BATS_TEST_TMPDIR/out
 	rm -f "$IN"
+	: >"$OUT"
 	mkfifo "$IN"
 	agentrux-mcp "$@" <"$IN" >"$OUT" 2>"$OUT.err" 3>&- 4>&- &
 	MCP=$!
