@@ -268,6 +268,7 @@ start_agent() {
 
 @test "activating tells what was granted and nothing more; calls work at once" {
 	local code invite
+	classic_only # tests/check-mcp has the other
 	start_hub
 	T=$(new_topic t)
 	R=$(new_topic r)
@@ -315,7 +316,7 @@ start_agent() {
 }
 
 @test "a payload arrives byte for byte, and reading moves nothing" {
-	local payload='{"n":12345678901234567890.10,"e":1E+2,"s":"\u0000\ud83d\ude00é","a":[],"a":{}}'
+	local after payload='{"n":12345678901234567890.10,"e":1E+2,"s":"\u0000\ud83d\ude00é","a":[],"a":{}}'
 	start_agent
 	agentrux-waterline list >"$BATS_TEST_TMPDIR/before"
 	use agentrux_publish "{\"topic_id\":\"$T\",\"event_type\":\"x\",\"payload\":$payload,\"correlation_id\":\"c-1\",\"reply_topic\":\"$R\"}"
@@ -323,21 +324,25 @@ start_agent() {
 	use agentrux_publish "{\"topic_id\":\"$T\",\"payload\":[null,\"y\"]}"
 	use agentrux_publish "{\"topic_id\":\"$T\",\"payload\":null}"
 	use agentrux_read "{\"topic_id\":\"$T\"}"
-	is '[.result.structuredContent.events[].type] == ["x", "message", "message"]'
-	is ".result.structuredContent.events[0] | .correlation_id == \"c-1\" and .reply_topic == \"$R\""
+	is '[.result.structuredContent.events[] | .type // .event_type] == ["x", "message", "message"]'
+	is ".result.structuredContent.events[0] | .metadata // . |
+		.correlation_id == \"c-1\" and .reply_topic == \"$R\""
 	jq -r 'objects | select(.id == 4).result.content[0].text' "$OUT" |
 		grep -F -- "\"payload\":$payload"
 	grep '"id":4,' "$OUT" | grep -F -- "\"payload\":$payload"
 	# The newest, from there on, by type.
 	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2}"
-	is '[.result.structuredContent.events[].sequence_no] == [2, 3]'
+	is '[.result.structuredContent.events[].payload] == [[null, "y"], null]'
 	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"oldest\"}"
-	is '.result.structuredContent | .has_more and .next == "2" and
-		[.events[].sequence_no] == [1, 2]'
-	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"2\"}"
-	is '.result.structuredContent | (.has_more | not) and .next == "3"'
-	use agentrux_read "{\"topic_id\":\"$T\",\"after\":\"3\"}"
-	is '.result.structuredContent == {events: [], next: "3", has_more: false}'
+	is '.result.structuredContent | .has_more and (.events | length == 2) and
+		.events[1].payload == [null, "y"]'
+	after=$(jq -r .result.structuredContent.next <<<"$ANSWER")
+	use agentrux_read "{\"topic_id\":\"$T\",\"limit\":2,\"after\":\"$after\"}"
+	is '.result.structuredContent | (.has_more | not) and
+		[.events[].payload] == [null]'
+	after=$(jq -r .result.structuredContent.next <<<"$ANSWER")
+	use agentrux_read "{\"topic_id\":\"$T\",\"after\":\"$after\"}"
+	is '.result.structuredContent | .events == [] and .next and (.has_more | not)'
 	use agentrux_read "{\"topic_id\":\"$T\",\"event_type\":\"x\"}"
 	is '.result.structuredContent.events | length == 1'
 	use agentrux_read "{\"topic_id\":\"$R\"}"
@@ -353,16 +358,21 @@ start_agent() {
 }
 
 @test "what is too much for one result is read in parts" {
-	local i
+	local i after
 	start_agent
-	printf '{"big":"%0300000d"}\n' 1 2 3 | agentrux-publish --lines "$T"
-	use agentrux_read "{\"topic_id\":\"$T\"}"
-	is '[.result.structuredContent.events[].sequence_no] == [3]'
-	[[ $TEXT == *"2 older ones are left out for their size."* ]]
-	use agentrux_read "{\"topic_id\":\"$T\",\"after\":\"0\"}"
-	is '.result.structuredContent | .next == "1" and .has_more'
-	use agentrux_read "{\"topic_id\":\"$T\",\"after\":\"1\"}"
-	is '.result.structuredContent | .next == "2" and .has_more'
+	for i in 1 2 3 4 5; do
+		printf '{"i":%d,"big":"%0200000d"}\n' "$i" 0
+	done | agentrux-publish --lines "$T"
+	use agentrux_read "{\"topic_id\":\"$T\"}" >/dev/null
+	is '[.result.structuredContent.events[].payload.i] == [4, 5]'
+	[[ $TEXT == *"3 older ones are left out for their size."* ]]
+	after=oldest
+	for i in '[1, 2]' '[3, 4]' '[5]'; do
+		use agentrux_read "{\"topic_id\":\"$T\",\"after\":\"$after\"}" >/dev/null
+		is "[.result.structuredContent.events[].payload.i] == $i"
+		is ".result.structuredContent.has_more == ($i != [5])"
+		after=$(jq -r .result.structuredContent.next <<<"$ANSWER")
+	done
 	finish
 }
 
@@ -378,7 +388,7 @@ start_agent() {
 		.reply.payload.request_id and .reply.payload.message == "re: h\"i"'
 	[[ $TEXT == 'Reply (completed):'$'\n''re: h"i'$'\n''Attachments: [{'* ]]
 	use agentrux_read "{\"topic_id\":\"$T\"}"
-	is '.result.structuredContent.events[0] | .type == "openclaw.request" and
+	is '.result.structuredContent.events[0] | (.type // .event_type) == "openclaw.request" and
 		.payload.conversation_key == "k"'
 	use agentrux_send_message "{\"topic_id\":\"$R\",\"message\":\"x\",\"reply_topic\":\"$T\",\"timeout_seconds\":1}"
 	is '.result.isError'
@@ -402,9 +412,11 @@ start_agent() {
 	for path in sub/data.bin link through/data.bin "$FILES/sub/data.bin" \
 		sub/../link; do
 		use agentrux_upload "{\"topic_id\":\"$T\",\"path\":\"$path\"}"
-		is '.result.structuredContent.attachment | .size == 100000 and .object_id'
+		is '.result.structuredContent.attachment |
+			.size == 100000 and (.object_id // .payload_object_id)'
 	done
-	id=$(jq -r .result.structuredContent.attachment.object_id <<<"$ANSWER")
+	id=$(jq -r '.result.structuredContent.attachment |
+		.object_id // .payload_object_id' <<<"$ANSWER")
 	for path in away out/.agentrux/credentials.json /etc/passwd ../files2/x \
 		"$FILES/../files2/x" "$FILES"2/x . sub fifo none '' /proc/self/environ; do
 		use agentrux_upload "{\"topic_id\":\"$T\",\"path\":\"$path\"}"
