@@ -333,3 +333,13 @@ fails_with() {
 		agentrux-openclaw handle
 	[ "$(requests .)" -eq 1 ]
 }
+
+@test "half a character is none: in a request, in a reply" {
+	prepare
+	printf '{"choices":[{"message":{"content":"a \\ud800 b \\ude00 c \\ud83d\\ude00"}}],"usage":{"total_tokens":1}}' >"$HOME/reply"
+	gateway "status=200 file=$HOME/reply"
+	echo '{"event_id":"e1","type":"openclaw.request","payload":{"request_id":"r","message":"x \ud83d y \ud83d\ude00"}}' |
+		agentrux-openclaw handle
+	[ "$(answers r | jq -r .message)" = "a � b � c 😀" ]
+	body | jq -r '.messages[0].content' | grep -qx 'x � y 😀'
+}

@@ -623,3 +623,57 @@ readme() {
 	run agentrux-openclaw -V
 	[[ $output == "agentrux-openclaw "[0-9]* ]]
 }
+
+@test "recipes: an agent that reads stdin in its conversation's folder" {
+	prepare
+	agent 'pwd >>"$LOG"; grep -c " begins -----" >/dev/null; echo "$1 of ${PWD##*/}"'
+	configure "$(jq -n --arg r "$ROOT/examples/agent-stdin" --arg a "$HOME/agent" \
+		'{agentCommand: [$r, $a, "reply"]}')"
+	one '{"message":"x","conversation_key":"k"}'
+	[ "$(jq -r .message <<<"$output")" = "reply of $(printf '%s:k' "$CMD" | sha256sum | cut -c 1-16)" ]
+	one '{"message":"y","conversation_key":"k"}'
+	one '{"message":"z","conversation_key":"other"}'
+	[ "$(sort -u "$HOME/log" | wc -l)" -eq 2 ]
+}
+
+@test "recipes: an agent that takes a file" {
+	prepare
+	agent '[ "$1" = --message-file ] && grep -q "^x \$(id)$" "$2" && echo "$3 $(stat -c %a "$2")"; echo "$2" >"$LOG"; ! cat | grep -q .'
+	configure "$(jq -n --arg r "$ROOT/examples/agent-file" --arg a "$HOME/agent" \
+		'{agentCommand: [$r, $a, "--message-file", "FILE", "SESSION"]}')"
+	one '{"message":"x $(id)","conversation_key":"k"}'
+	[ "$(jq -r .message <<<"$output")" = "$(printf '%s:k' "$CMD" | sha256sum | cut -c 1-16) 600" ]
+	[ ! -e "$(cat "$HOME/log")" ]
+}
+
+@test "recipes: an agent that prints JSON, and whose exit code says nothing" {
+	prepare
+	local n=0 printed
+	for printed in '{"is_error":false,"result":"fine"}:completed' \
+		'starting up\n{"type":"log"}\n{"result":"fine"}:completed' \
+		'{\n  "result": "fine"\n}:completed' \
+		'{"is_error":true,"result":"sk-123"}:failed' 'sk-123 at /var/x:failed' ':failed'; do
+		n=$((n + 1))
+		agent "printf '${printed%:*}'"
+		configure "$(jq -n --arg r "$ROOT/examples/agent-json" --arg a "$HOME/agent" \
+			'{agentCommand: [$r, "select(.is_error | not) | .result", $a]}')"
+		one "{\"request_id\":\"j$n\",\"message\":\"x\"}"
+		[ "$(jq -r .status <<<"$output")" = "${printed##*:}" ] || { echo "$printed: $output" && false; }
+		[[ $(jq -r .message <<<"$output") != *sk-123* ]]
+	done
+}
+
+@test "idle, watch and drain and the shell take less than 25 MiB" {
+	prepare
+	run_adapter
+	wait_for 10 pgrep -P "$RUN" -f agentrux-drain
+	local pid total=0 kb
+	for pid in "$RUN" $(pgrep -P "$RUN"); do
+		kb=$(awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup") || continue
+		total=$((total + kb))
+	done
+	echo "$total KiB"
+	stop_adapter
+	# Sanitizers take more.
+	[[ $BUILD == *address* ]] || [ "$total" -lt 25600 ]
+}
