@@ -14,7 +14,7 @@
 
 static struct {
 	const char *from, *key, *dedup, *type, *on_gap;
-	bool resident, once, peek, exclude_self, skip_busy;
+	bool dead, resident, once, peek, exclude_self, skip_busy;
 	long ack_fd, jobs, attempts, timeout_ms, grace_ms, limit, max,
 		lock_wait_ms, retry_ms;
 } o = {
@@ -31,6 +31,9 @@ static const struct opt rows[] = {
 		INT_MAX },
 	{ OPT_NUMBER, "attempts", 0, &o.attempts, "N",
 		"failed attempts before an event goes to dead/ (3)", 1, 1000 },
+	{ OPT_FLAG, "dead", 0, &o.dead, NULL,
+		"the events that were given up, in dead/, instead of the topic",
+		0, 0 },
 	{ OPT_TEXT, "dedup", 0, &o.dedup, "FIELD",
 		"once an event is done, pass over those with the same payload "
 		"field",
@@ -139,6 +142,9 @@ static int check(const struct opt_args *args, bool hints)
 	if (o.peek && args->command)
 		return opt_misuse(&program, "--peek prints; it takes no "
 					    "handler");
+	if (o.dead && (o.from || o.on_gap || o.dedup))
+		return opt_misuse(&program, "--dead takes no --from, --on-gap "
+					    "or --dedup");
 	if (o.resident && args->command == NULL)
 		return opt_misuse(&program, "--resident needs a handler");
 	return check_ack_fd(args, hints);
@@ -150,6 +156,7 @@ static void take_options(struct drain *d, const struct opt_args *args)
 	d->ack_fd = (int)o.ack_fd;
 	d->topics = args->operands;
 	d->handler = args->command;
+	d->dead = o.dead;
 	d->peek = o.peek;
 	d->resident = o.resident;
 	d->jobs = o.jobs;
@@ -166,10 +173,35 @@ static void take_options(struct drain *d, const struct opt_args *args)
 	d->skip_busy = o.skip_busy;
 }
 
+static void run(struct drain *d, const struct opt_args *args, struct err *e)
+{
+	struct api setup, pages;
+	int r;
+
+	memset(&pages, 0, sizeof pages);
+	pages.auth.cache.dir = pages.home = (struct statedir)STATEDIR_NONE;
+	if (d->dead)
+		r = api_open_home(&setup, args->home, e);
+	else
+		r = api_open(&setup, args->home, args->base_url, e);
+	if (r == 0 && !d->dead)
+		r = api_open(&pages, args->home, args->base_url, e);
+	setup.retry_ms = pages.retry_ms = 0;
+	d->setup = &setup;
+	d->api = &pages;
+	if (r == 0 && d->stop_at_gap && d->type && setup.dialect->numeric)
+		err_set(e, EX_USAGE,
+			"--on-gap stop: among the events of one --type no gap "
+			"shows; leave one of them out");
+	else if (r == 0)
+		drain_run(d, e);
+	api_close(&pages);
+	api_close(&setup);
+}
+
 int main(int argc, char **argv)
 {
 	struct drain d = { .hints_fd = -1, .out_fd = STDOUT_FILENO };
-	struct api setup, pages;
 	struct opt_args args;
 	struct err e = { 0 };
 	int status;
@@ -182,7 +214,7 @@ int main(int argc, char **argv)
 	if (on_gap(&d.stop_at_gap) < 0)
 		return opt_misuse(&program,
 			"--on-gap: '%s' is neither oldest nor stop", o.on_gap);
-	if (!o.once && !isatty(STDIN_FILENO))
+	if (!o.once && !o.dead && !isatty(STDIN_FILENO))
 		d.hints_fd = STDIN_FILENO;
 	status = check(&args, d.hints_fd >= 0);
 	if (status != EX_OK)
@@ -192,20 +224,6 @@ int main(int argc, char **argv)
 	/* One that acknowledges may do so after it has closed. */
 	if (args.command == NULL && o.ack_fd < 0)
 		stop_when_reader_closes(STDOUT_FILENO);
-	memset(&pages, 0, sizeof pages);
-	if (api_open(&setup, args.home, args.base_url, &e) == 0 &&
-		api_open(&pages, args.home, args.base_url, &e) == 0) {
-		setup.retry_ms = pages.retry_ms = 0;
-		d.setup = &setup;
-		d.api = &pages;
-		if (d.stop_at_gap && d.type && setup.dialect->numeric)
-			err_set(&e, EX_USAGE,
-				"--on-gap stop: among the events of one --type "
-				"no gap shows; leave one of them out");
-		else
-			drain_run(&d, &e);
-	}
-	api_close(&pages);
-	api_close(&setup);
+	run(&d, &args, &e);
 	return err_exit(&e);
 }

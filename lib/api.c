@@ -32,8 +32,8 @@ char *api_base_url(const char *option, const struct cred *c, struct err *e)
 	return url;
 }
 
-int api_open(
-	struct api *a, const char *home, const char *base_url, struct err *e)
+/* 1: with credentials. 0: without. */
+static int open_home(struct api *a, const char *home, struct err *e)
 {
 	int found;
 
@@ -43,6 +43,25 @@ int api_open(
 	found = home_open(&a->home, home, STATEDIR_FIND, e);
 	if (found > 0)
 		found = cred_load(&a->home, &a->cred, e);
+	return found;
+}
+
+int api_open_home(struct api *a, const char *home, struct err *e)
+{
+	int found = open_home(a, home, e);
+
+	if (found == 0 && a->home.fd < 0)
+		return err_set(e, EX_NOINPUT, "opening %s: it is not there",
+			a->home.path);
+	a->dialect = found > 0 ? dialect_of_cred(&a->cred) : &dialect_classic;
+	return found < 0 ? -1 : 0;
+}
+
+int api_open(
+	struct api *a, const char *home, const char *base_url, struct err *e)
+{
+	int found = open_home(a, home, e);
+
 	if (found < 0)
 		return -1;
 	if (found == 0)

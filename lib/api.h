@@ -40,6 +40,10 @@ int api_open(
 	struct api *a, const char *home, const char *base_url, struct err *e);
 void api_close(struct api *a);
 
+/* The home alone, for what needs no service; with the dialect of the credentials
+ * if there are any. api_close in any case. */
+int api_open_home(struct api *a, const char *home, struct err *e);
+
 /* A base URL from an option, the environment or the credentials, checked
  * (EX_USAGE if it was said, EX_CONFIG if it stands in a file). `c` may be NULL.
  * The caller's to free; NULL on error. */

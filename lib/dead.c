@@ -5,12 +5,14 @@
 #include "home.h"
 #include "json.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
-
-enum { LETTER_MAX = 134217728 };
+#include <unistd.h>
 
 static char *file_name(const struct dead_letter *letter)
 {
@@ -77,7 +79,7 @@ int dead_write(const struct statedir *home, const struct dead_letter *letter,
 	struct err *e)
 {
 	struct statedir dead = STATEDIR_NONE, topic = STATEDIR_NONE;
-	struct buf text = BUF_INIT(LETTER_MAX);
+	struct buf text = BUF_INIT(DEAD_LETTER_MAX);
 	char *name = file_name(letter);
 	int r = -1;
 
@@ -95,4 +97,129 @@ int dead_write(const struct statedir *home, const struct dead_letter *letter,
 	buf_release(&text);
 	free(name);
 	return r;
+}
+
+/* --- reading them again --- */
+
+/* 1: open. 0: there is none. -1: error. */
+static int open_folder(const struct statedir *home, const char *topic,
+	struct statedir *folder, struct err *e)
+{
+	struct statedir dead = STATEDIR_NONE;
+	int r = statedir_sub(home, HOME_DEAD, STATEDIR_FIND, &dead, e);
+
+	if (r > 0)
+		r = statedir_sub(&dead, topic, STATEDIR_FIND, folder, e);
+	statedir_close(&dead);
+	return r;
+}
+
+struct found {
+	struct timespec written;
+	char *name;
+};
+
+static int older_first(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	if (x->written.tv_sec != y->written.tv_sec)
+		return x->written.tv_sec < y->written.tv_sec ? -1 : 1;
+	if (x->written.tv_nsec != y->written.tv_nsec)
+		return x->written.tv_nsec < y->written.tv_nsec ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static bool is_letter(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 5 && name[0] != '.' &&
+	       strcmp(name + len - 5, ".json") == 0;
+}
+
+int dead_list(const struct statedir *home, const char *topic,
+	struct dead_list *list, struct err *e)
+{
+	struct statedir folder = STATEDIR_NONE;
+	struct found *all = NULL;
+	struct dirent *d;
+	struct stat st;
+	DIR *dir = NULL;
+	size_t n = 0, i;
+	int fd, r = open_folder(home, topic, &folder, e);
+
+	if (r <= 0)
+		return r;
+	fd = openat(folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		dir = fdopendir(fd);
+	if (dir == NULL)
+		r = err_errno(e, "reading %s", folder.path);
+	while (dir && (d = readdir(dir))) {
+		if (!is_letter(d->d_name) || fstatat(folder.fd, d->d_name, &st,
+						     AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		all = xrealloc(all, (n + 1) * sizeof *all);
+		all[n++] = (struct found){ st.st_mtim, xstrdup(d->d_name) };
+	}
+	if (dir)
+		closedir(dir);
+	if (n)
+		qsort(all, n, sizeof *all, older_first);
+	list->names = xcalloc(n + 1, sizeof *list->names);
+	for (i = 0; i < n; i++)
+		list->names[i] = all[i].name;
+	list->n = n;
+	free(all);
+	statedir_close(&folder);
+	return r < 0 ? -1 : 0;
+}
+
+void dead_list_release(struct dead_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		free(list->names[i]);
+	free(list->names);
+	*list = (struct dead_list){ 0 };
+}
+
+int dead_read(const struct statedir *home, const char *topic, const char *name,
+	struct buf *text, struct dead_letter *letter, struct err *e)
+{
+	struct statedir folder = STATEDIR_NONE;
+	struct slice doc, attempts;
+	int64_t v = 0;
+	size_t bad;
+	int r = open_folder(home, topic, &folder, e);
+
+	if (r > 0)
+		r = statefile_load(&folder, name, text, e);
+	if (r > 0 && (slice_document(buf_text(text), text->len, SLICE_ANY_BYTES,
+			      &doc, &bad) < 0 ||
+			     !slice_member(doc, "event", &letter->event) ||
+			     slice_kind(letter->event) != '{')) {
+		say("reading %s/%s: it is no letter; it stays as it is",
+			folder.path, name);
+		r = 0;
+	}
+	if (r > 0 && slice_member(doc, "attempts", &attempts) &&
+		slice_int(attempts, &v) && v > 0 && v < 1000000)
+		letter->attempts = (int)v;
+	statedir_close(&folder);
+	return r;
+}
+
+int dead_remove(const struct statedir *home, const char *topic,
+	const char *name, struct err *e)
+{
+	struct statedir folder = STATEDIR_NONE;
+	int r = open_folder(home, topic, &folder, e);
+
+	if (r > 0)
+		r = statefile_remove(&folder, name, e);
+	statedir_close(&folder);
+	return r < 0 ? -1 : 0;
 }

@@ -7,6 +7,8 @@
 #include "slice.h"
 #include "statefile.h"
 
+enum { DEAD_LETTER_MAX = 134217728 };
+
 struct dead_letter {
 	const char *topic;
 	const char *event_id; /* NULL: it had none */
@@ -21,5 +23,23 @@ struct dead_letter {
  * that of the event. */
 int dead_write(const struct statedir *home, const struct dead_letter *letter,
 	struct err *e);
+
+/* The letters of a topic by their file names, oldest first. Starts as all zero.
+ * No folder is no letter. */
+struct dead_list {
+	char **names;
+	size_t n, at; /* `at` is the caller's */
+};
+int dead_list(const struct statedir *home, const char *topic,
+	struct dead_list *list, struct err *e);
+void dead_list_release(struct dead_list *list);
+
+/* A letter again: `event` and `attempts`; the slice borrows from `text`.
+ * 1: read. 0: it is gone, or no letter, of which the user was told. -1: error. */
+int dead_read(const struct statedir *home, const char *topic, const char *name,
+	struct buf *text, struct dead_letter *letter, struct err *e);
+
+int dead_remove(const struct statedir *home, const char *topic,
+	const char *name, struct err *e);
 
 #endif

@@ -244,11 +244,25 @@ static int on_no_page(
 	return 0;
 }
 
+static int fetch_letters(struct run *r, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_topics && !enough(r); i++)
+		if (r->topics[i]->dirty && has_room(r, r->topics[i]) &&
+			queue_add_letters(r->topics[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 /* Starts the next page of a topic that has news and room. */
 static int fetch(struct run *r, int64_t now, struct err *e)
 {
 	struct err why = { 0 };
 	size_t i;
+
+	if (r->d->dead)
+		return fetch_letters(r, e);
 
 	for (i = 0; i < r->n_topics && !reader_busy(r->reader) && !enough(r) &&
 		    !r->at_gap;
@@ -280,7 +294,7 @@ static int take_page(struct run *r, struct err *e)
 	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
-	int status = reader_take(r->reader, &page, &why);
+	int status = r->reader ? reader_take(r->reader, &page, &why) : 0;
 
 	if (status == 0)
 		return 0;
@@ -430,8 +444,9 @@ static int wait_for_news(struct run *r, struct err *e)
 	struct pollfd fds[4]; /* 2 of them the delivery's */
 	unsigned n = delivery_fds(r->delivery, fds);
 
-	fds[n++] =
-		(struct pollfd){ .fd = reader_fd(r->reader), .events = POLLIN };
+	if (r->reader)
+		fds[n++] = (struct pollfd){ .fd = reader_fd(r->reader),
+			.events = POLLIN };
 	if (r->hints_open)
 		fds[n++] =
 			(struct pollfd){ .fd = r->hints.fd, .events = POLLIN };
@@ -490,20 +505,22 @@ static int open_all(struct run *r, struct err *e)
 {
 	size_t i;
 
-	if (!r->d->peek) {
+	if (!r->d->peek && !r->d->dead) {
 		r->rules.ledger = ledger_open(&r->d->setup->home, e);
 		if (r->rules.ledger == NULL)
 			return -1;
 	}
-	r->delivery =
-		delivery_new(&(struct delivery_rules){ .handler = r->d->handler,
-				     .out_fd = r->d->out_fd,
-				     .ack_fd = r->d->ack_fd,
-				     .resident = r->d->resident,
-				     .jobs = (unsigned)r->d->jobs,
-				     .timeout_ms = r->d->timeout_ms,
-				     .attempts = r->d->attempts },
-			e);
+	r->delivery = delivery_new(
+		&(struct delivery_rules){ .handler = r->d->handler,
+			.out_fd = r->d->out_fd,
+			.ack_fd = r->d->ack_fd,
+			.resident = r->d->resident,
+			.jobs = (unsigned)r->d->jobs,
+			.timeout_ms = r->d->timeout_ms,
+			/* A letter had its attempts; it gets
+				      * one more each time. */
+			.attempts = r->d->dead ? 1 : r->d->attempts },
+		e);
 	if (r->delivery == NULL)
 		return -1;
 	for (i = 0; r->d->topics[i]; i++) {
@@ -512,6 +529,8 @@ static int open_all(struct run *r, struct err *e)
 			continue;
 		return -1;
 	}
+	if (r->d->dead)
+		return 0;
 	r->reader = reader_new(r->d->api, e);
 	return r->reader ? 0 : -1;
 }
@@ -523,11 +542,14 @@ static bool has_left(const struct run *r)
 	const struct item *it;
 	size_t i;
 
-	for (i = 0; i < r->n_topics; i++)
+	for (i = 0; i < r->n_topics; i++) {
+		if (r->topics[i]->stayed)
+			return true;
 		for (it = r->topics[i]->head; it; it = it->next)
 			if (it->state != ITEM_SETTLED &&
 				(it->counted || !enough(r)))
 				return true;
+	}
 	return false;
 }
 
@@ -545,11 +567,14 @@ int drain_run(const struct drain *d, struct err *e)
 		.stop_at_gap = d->stop_at_gap,
 		.not_by = d->exclude_self ? d->setup->cred.script_id : NULL,
 		.gaps_are_normal = d->type != NULL,
+		.dead = d->dead,
+		.keep = d->peek,
+		.type = d->type,
 		.lock_wait_ms = d->lock_wait_ms };
 	r->hints = (struct io_lines)IO_LINES(d->hints_fd, DRAIN_HINT_MAX);
 	r->hints_open = d->hints_fd >= 0;
 	status = open_all(r, e);
-	if (status == 0 && r->reader) {
+	if (status == 0) {
 		status = take_hints(r, e) < 0 ? -1 : loop(r, e);
 		wind_up(r, e);
 		if (e->code > 0)

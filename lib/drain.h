@@ -30,6 +30,9 @@ struct drain {
 	int out_fd;
 	int ack_fd; /* ids of lines that count; -1: those that were taken */
 	enum drain_from from;
+	/* The letters in dead/ instead of the topics: no service is needed, nor
+	 * `api`; of `setup` only the home and a dialect. */
+	bool dead;
 	bool peek;	   /* print, save nothing */
 	bool resident;	   /* handlers stay: resident.h */
 	long jobs;	   /* handlers at once */

@@ -29,6 +29,7 @@ static void item_free(struct item *it)
 	free(it->position);
 	free(it->page_end);
 	free(it->line);
+	free(it->letter);
 	free(it);
 }
 
@@ -52,7 +53,7 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->foreign = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->ids_seen = q->values_done = (struct window)WINDOW(LEDGER_WINDOW);
-	if (rules->ledger)
+	if (rules->ledger || rules->dead)
 		r = waterline_lock(
 			rules->home, topic, rules->lock_wait_ms, &q->lock, e);
 	*busy = r == 0;
@@ -62,8 +63,9 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 			"wait for it with --lock-wait, or let it be",
 			topic);
 	if (r > 0)
-		r = position_get(
-			rules->home, rules->dialect, topic, &q->saved, e);
+		r = rules->dead ? dead_list(rules->home, topic, &q->letters, e)
+				: position_get(rules->home, rules->dialect,
+					  topic, &q->saved, e);
 	if (r < 0) {
 		queue_close(q);
 		return NULL;
@@ -91,6 +93,7 @@ void queue_close(struct queue *q)
 	}
 	window_release(&q->ids_seen);
 	window_release(&q->values_done);
+	dead_list_release(&q->letters);
 	lock_release(&q->lock);
 	buf_release(&q->saved);
 	buf_release(&q->reached);
@@ -408,6 +411,61 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 	return r;
 }
 
+/* --- letters --- */
+
+/* The names of either dialect, whichever the event has. */
+static void read_letter(
+	const struct queue *q, struct slice raw, struct event *ev)
+{
+	event_read(raw, &q->rules->dialect->names, ev);
+	if (ev->type.p == NULL)
+		event_read(raw, &dialect_oauth.names, ev);
+	if (ev->type.p == NULL)
+		event_read(raw, &dialect_classic.names, ev);
+}
+
+/* One without an id goes by the name of its file. */
+static int add_letter(struct queue *q, const char *name, struct err *e)
+{
+	struct buf text = BUF_INIT(DEAD_LETTER_MAX);
+	struct dead_letter letter = { 0 };
+	struct item *it = NULL;
+	struct event ev;
+	int r = dead_read(q->rules->home, q->topic, name, &text, &letter, e);
+
+	if (r <= 0)
+		goto out;
+	read_letter(q, letter.event, &ev);
+	if (q->rules->type && !slice_is(ev.type, q->rules->type))
+		goto out;
+	it = xcalloc(1, sizeof *it);
+	it->id = text_of(ev.id, EVENT_ID_MAX * 8);
+	if (it->id == NULL)
+		it->id = xstrndup(name, strlen(name) - strlen(".json"));
+	it->letter = xstrdup(name);
+	it->position = text_of(ev.position, EVENT_POSITION_MAX);
+	if (it->position == NULL && ev.position.p)
+		it->position = xstrndup(ev.position.p, ev.position.len);
+	window_sum(it->id, strlen(it->id), &it->sum);
+	prepare(q, it, &ev, e);
+	it->attempts = letter.attempts;
+	append(q, it);
+out:
+	if (r == 0)
+		q->stayed++;
+	buf_release(&text);
+	return r < 0 ? -1 : 0;
+}
+
+int queue_add_letters(struct queue *q, struct err *e)
+{
+	while (q->letters.at < q->letters.n && queue_has_room(q))
+		if (add_letter(q, q->letters.names[q->letters.at++], e) < 0)
+			return -1;
+	q->dirty = q->letters.at < q->letters.n;
+	return 0;
+}
+
 /* --- running --- */
 
 /* Of one conversation, and of those with one value, only the first may run. */
@@ -479,6 +537,8 @@ void queue_settle(struct item *it, bool done)
 {
 	struct queue *q = it->queue;
 
+	it->done = done;
+	q->stayed += it->letter && !done;
 	if (done && it->same_value.linked) {
 		it->value_new = true;
 		window_add(&q->values_done, &it->same_value.sum);
@@ -509,6 +569,8 @@ int queue_failed(struct item *it, struct err *e)
 	it->state = ITEM_WAITING;
 	q->first = q->head;
 	q->tried = true;
+	if (q->rules->ledger == NULL)
+		return 0;
 	return ledger_record(
 		q->rules->ledger, q->topic, NULL, &mark, 1, true, e);
 }
@@ -537,6 +599,20 @@ void queue_wake(struct queue *q)
 
 /* --- recording --- */
 
+/* A letter that was done is no longer needed. */
+static int remove_letters(struct queue *q, struct err *e)
+{
+	struct item *it;
+
+	for (it = q->head; it; it = it->next)
+		if (it->letter && it->done && !it->recorded &&
+			!q->rules->keep &&
+			dead_remove(q->rules->home, q->topic, it->letter, e) <
+				0)
+			return -1;
+	return 0;
+}
+
 /* `sync`: it outlasts the loss of power as well. */
 static int record(struct queue *q, bool sync, struct err *e)
 {
@@ -558,6 +634,8 @@ static int record(struct queue *q, bool sync, struct err *e)
 	if (q->rules->ledger)
 		r = ledger_record(q->rules->ledger, q->topic, q->rules->dedup,
 			marks, n, sync, e);
+	else if (q->rules->dead)
+		r = remove_letters(q, e);
 	for (it = q->head; it && r == 0; it = it->next)
 		it->recorded |= it->state == ITEM_SETTLED;
 	if (r == 0)

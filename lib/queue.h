@@ -17,6 +17,7 @@
 #include "backoff.h"
 #include "buf.h"
 #include "chain.h"
+#include "dead.h"
 #include "err.h"
 #include "ledger.h"
 #include "statefile.h"
@@ -43,11 +44,13 @@ struct item {
 	char *page_end;
 	char *line; /* with its newline; freed once settled */
 	size_t len;
+	char *letter; /* its file in dead/; NULL: it was read from the topic */
 	struct window_sum sum;			/* of the id */
 	struct chain_link same_key, same_value; /* of the fields in the rules */
 	int attempts;				/* failed ones so far */
 	int64_t due_ms;				/* not before that */
 	enum item_state state;
+	bool done;	/* settled, and not given up */
 	bool recorded;	/* needs no mark in the ledger */
 	bool value_new; /* done, and the ledger does not know its value */
 	/* For whoever delivers it. */
@@ -67,6 +70,10 @@ struct queue_rules {
 	bool gaps_are_normal; /* a filter is set: jumps mean nothing */
 	bool stop_at_gap;     /* what was lost to retention ends the reading */
 	long lock_wait_ms;
+	/* The events are those in dead/; nothing else is touched, and there is
+	 * no ledger. `type` is theirs; with `keep` they stay all the same. */
+	bool dead, keep;
+	const char *type;
 	bool many; /* topics: those that rest give memory back */
 };
 
@@ -87,6 +94,8 @@ struct queue {
 	struct window values_done; /* of the dedup field */
 	bool loaded;		   /* what the ledger knows is in them */
 	bool tried;		   /* it knows failed attempts */
+	struct dead_list letters;
+	size_t stayed; /* letters that were not done */
 	size_t unrecorded;
 	size_t repeated; /* known events in a row, read again */
 	size_t popped;	 /* settled and off the front since the last save */
@@ -119,6 +128,10 @@ enum queue_page {
 
 /* Adds a page; one of the above, or -1. */
 int queue_add(struct queue *q, const struct api_page *page, struct err *e);
+
+/* Adds letters of dead/, as many as there is room for; without any further one
+ * the queue is no longer dirty. */
+int queue_add_letters(struct queue *q, struct err *e);
 
 /* The next item that may run now, or NULL; with `begun` only one that was
  * counted already. */
