@@ -346,7 +346,7 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 
 /* The end of a page is where its next one starts; it is reached when all that
  * stands here now is settled. */
-static enum queue_page end_page(struct queue *q, const struct api_page *page)
+static int end_page(struct queue *q, const struct api_page *page)
 {
 	const char *next = page->next;
 
