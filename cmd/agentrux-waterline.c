@@ -10,13 +10,18 @@
 #include "stop.h"
 #include "waterline.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+static bool with_lag;
 static long lock_wait_ms;
 
 static const struct opt rows[] = {
+	{ OPT_FLAG, "lag", 0, &with_lag, NULL,
+		"list: ask the service how many events lie behind (classic)", 0,
+		0 },
 	{ OPT_DURATION, "lock-wait", 0, &lock_wait_ms, "SECONDS",
 		"wait for a topic that a drain has (0)", 0, 0 },
 	{ OPT_END, NULL, 0, NULL, NULL, NULL, 0, 0 }
@@ -33,28 +38,72 @@ static const struct opt_program program = {
 	.uses_home = true,
 };
 
+struct listing {
+	struct api *api;
+	struct err first; /* what was the first not to be asked */
+};
+
+/* How many numbers lie behind the position. Where positions are cursors nobody
+ * tells, and a topic that cannot be asked has none: the others are listed. */
+static void add_lag(struct listing *l, struct slice topic,
+	struct slice position, struct buf *line, struct err *e)
+{
+	struct buf name = BUF_INIT(EVENT_ID_MAX);
+	struct buf newest = BUF_INIT(EVENT_POSITION_MAX);
+	struct err why = { 0 };
+	int64_t at, lag;
+
+	if (!slice_text(topic, &name) || !slice_int(position, &at) ||
+		api_check_topic(buf_text(&name), NULL) < 0)
+		goto out;
+	if (reader_latest(l->api, buf_text(&name), &newest, &why) < 0) {
+		if (why.code == ERR_STOPPED) {
+			*e = why;
+			goto out;
+		}
+		say("asking for the end of %s: %s", buf_text(&name), why.text);
+		if (l->first.code == 0)
+			l->first.code = why.code;
+		goto out;
+	}
+	lag = strtoll(buf_text(&newest), NULL, 10) - at;
+	buf_printf(line, ",\"lag\":%" PRId64, lag > 0 ? lag : 0);
+out:
+	buf_release(&name);
+	buf_release(&newest);
+}
+
 static int print_line(
 	void *ctx, struct slice topic, struct slice position, struct err *e)
 {
 	struct buf line = BUF_INIT(WATERLINE_FILE_MAX * 2UL);
-	int r;
+	struct listing *l = ctx;
+	int r = 0;
 
-	(void)ctx;
 	buf_str(&line, "{\"topic_id\":");
 	buf_add(&line, topic.p, topic.len);
 	buf_str(&line, ",\"position\":");
 	buf_add(&line, position.p, position.len);
+	if (with_lag && l->api->dialect->numeric)
+		add_lag(l, topic, position, &line, e);
 	buf_str(&line, "}\n");
-	r = io_put(STDOUT_FILENO, line.data, line.len, e);
+	r = e->code ? -1 : io_put(STDOUT_FILENO, line.data, line.len, e);
 	buf_release(&line);
 	return r;
 }
 
 static int list(struct api *a, char **words, struct err *e)
 {
+	struct listing l = { .api = a };
+	int r = waterline_each(
+		&a->home, a->dialect->numeric, print_line, &l, e);
+
 	(void)words;
-	return waterline_each(
-		&a->home, a->dialect->numeric, print_line, NULL, e);
+	if (r == 0 && l.first.code) {
+		*e = l.first; /* it was said */
+		r = -1;
+	}
+	return r;
 }
 
 static int get(struct api *a, char **words, struct err *e)
@@ -272,6 +321,8 @@ int main(int argc, char **argv)
 			: c->min == 0 ? "a file, or nothing"
 			: c->max == 1 ? "a topic"
 				      : "a topic and a position");
+	if (with_lag && c->run != list)
+		return opt_misuse(&program, "--lag is for 'list'");
 	if (c->min && api_check_topic(args.operands[1], &e) < 0)
 		return opt_misuse(&program, "%s", e.text);
 	stop_install();

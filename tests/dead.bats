@@ -73,6 +73,7 @@ numbers() {
 		'.event_id + (if .payload.n == 2 then " 9" else " 0" end)'
 	[ "$(letters)" -eq 1 ]
 	mkfifo "$HOME/acks"
+	# shellcheck disable=SC2094 # a pipe
 	agentrux-drain --dead --ack-fd 3 "$T" 3<"$HOME/acks" |
 		jq --unbuffered -r .event_id >"$HOME/acks"
 	[ "$(letters)" -eq 0 ]

@@ -24,6 +24,23 @@ delivered() {
 	[ "$(agentrux-waterline get "$T")" = 5 ]
 }
 
+@test "list --lag asks how much lies behind each position" {
+	prepare
+	agentrux-waterline set "$T" 2
+	[ "$(agentrux-waterline --lag)" = "{\"topic_id\":\"$T\",\"position\":2,\"lag\":3}" ]
+	agentrux-waterline set "$T" 5
+	[ "$(agentrux-waterline --lag list | jq .lag)" -eq 0 ]
+	# Beside one that is not ours.
+	agentrux-waterline set 00000000-0000-4000-8000-000000000000 7
+	run --separate-stderr agentrux-waterline --lag
+	[ "$status" -eq 66 ] || [ "$status" -eq 77 ]
+	[ "$(jq -c .lag <<<"$output" | sort | paste -sd' ')" = "0 null" ]
+	[[ $stderr == *"asking for the end of 00000000"* ]]
+	run -64 agentrux-waterline --lag get "$T"
+	stop_hub
+	[ "$(agentrux-waterline | wc -l)" -eq 2 ]
+}
+
 @test "set, oldest and latest move a position, and what lies behind comes again" {
 	prepare
 	[ -z "$(delivered)" ]
