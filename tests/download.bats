@@ -72,7 +72,7 @@ pretend() {
 		[ -z "$stderr" ]
 		[ "$output" = "$(jq -c --arg p "in/f $size" '.path=$p' line)" ]
 		cmp "in/f $size" "f $size"
-		agentrux-download "$T" "$(jq -r .object_id line)" | cmp - "f $size"
+		agentrux-download "$T" "$(jq -r "$OBJECT" line)" | cmp - "f $size"
 	done
 }
 
@@ -537,7 +537,7 @@ pretend() {
 	prepare
 	head -c 300000 /dev/zero >f
 	agentrux-upload "$T" f >line
-	id=$(jq -r .object_id line)
+	id=$(jq -r "$OBJECT" line)
 	run -74 bash -c "agentrux-download -o in $T <line >/dev/full"
 	run -74 bash -c "agentrux-download $T $id >/dev/full"
 	run -0 --separate-stderr bash -c "agentrux-download $T $id | head -c 1 \
@@ -571,7 +571,7 @@ pretend() {
 		skip "a sanitizer takes memory of its own"
 	prepare
 	truncate -s 256M big
-	id=$(agentrux-upload "$T" big | jq -r .object_id)
+	id=$(agentrux-upload "$T" big | jq -r "$OBJECT")
 	"$BUILD/tests/peak" mem agentrux-download "$T" "$id" | cmp - big
 	[ "$(cat mem)" -lt 16384 ]
 	echo "{\"object_id\":\"$id\"}" >line

@@ -558,7 +558,9 @@ acks() {
 	prepare 200
 	cat >"$HOME/handler" <<-EOF
 		#!/bin/sh
-		n=\$(sed 's/.*"n":\([0-9]*\).*/\1/')
+		read -r line
+		n=\${line##*'"n":'} # without a process more
+		n=\${n%%[!0-9]*}
 		echo "\$n" >>"$HOME/started"
 		[ \$((n % 10)) != 3 ] || [ "\$AGENTRUX_ATTEMPT" != 1 ] || exit 1
 		echo "\$n" >>"$HOME/done"

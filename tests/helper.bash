@@ -104,6 +104,9 @@ new_topic() {
 	echo "$id"
 }
 
+# The object's id in an attachment line, for jq.
+export OBJECT='.object_id // .payload_object_id'
+
 # by_dialect CLASSIC OAUTH: the one that goes here.
 by_dialect() {
 	if [ "$DIALECT" = classic ]; then echo "$1"; else echo "$2"; fi
@@ -147,6 +150,12 @@ saved() {
 		at=$(($(count_after "$1") - $(count_after "$1" "$at")))
 	fi
 	echo "$at"
+}
+
+# position_at TOPIC N: the position behind the N-th event.
+position_at() {
+	all_of "$1" | jq -rs --argjson n "$2" \
+		"[.[].items[]][\$n - 1] | .$(by_dialect sequence_no cursor)"
 }
 
 # new_agent NAME TOPIC:ACTION…: a script with grants, activated into the home

@@ -109,7 +109,7 @@ publish() {
 	publish one
 	wait_for 5 has_hints "connected event"
 	[ "$(cat "$OUT")" = "{\"topic_id\":\"$TOPIC\",\"hint\":\"connected\"}
-{\"topic_id\":\"$TOPIC\",\"hint\":\"event\",\"latest\":1}" ]
+{\"topic_id\":\"$TOPIC\",\"hint\":\"event\"$(by_dialect ',"latest":1' '')}" ]
 	[ ! -s "$OUT.err" ]
 }
 
@@ -280,7 +280,7 @@ publish() {
 	errs 'connected again'
 	publish two
 	wait_for 5 has_hints "connected event connected event"
-	[ "$(tail -n 1 "$OUT" | jq .latest)" -eq 2 ]
+	[ "$(tail -n 1 "$OUT" | jq .latest)" = "$(by_dialect 2 null)" ]
 }
 
 @test "goes on through refused connections, resets, cuts, bad answers and 5xx" {
