@@ -98,15 +98,22 @@ through="{\"runId\":\"r\",\"status\":\"ok\",\"summary\":\"completed\",\"result\"
 	! pgrep -f '^sleep 77\.375$' || false
 }
 
-@test "files that a reply shows are attached, from the agent's folders only" {
+@test "files that a reply shows come with it, from the agent's folders only" {
 	prepare
 	mkdir -p "$HOME/.openclaw/workspace" "$HOME/.openclaw/media/out"
-	echo pie >"$HOME/.openclaw/workspace/chart.txt"
-	echo mp3 >"$HOME/.openclaw/media/out/a.txt"
+	printf '\0pie' >"$HOME/.openclaw/workspace/chart.bin"
+	head -c 60000 /dev/zero | tr '\0' z >"$HOME/.openclaw/workspace/long.txt"
+	echo short >"$HOME/.openclaw/media/out/a.txt"
 	ln -s "$A/credentials.json" "$HOME/.openclaw/workspace/link.txt"
-	cli "echo '{\"payloads\":[{\"text\":\"see\",\"mediaUrl\":\"$HOME/.openclaw/workspace/chart.txt\",\"mediaUrls\":[\"$HOME/.openclaw/media/out/a.txt\",\"$HOME/.openclaw/workspace/link.txt\",\"$HOME/.openclaw/openclaw.json\",\"/etc/passwd\",\"$HOME/.openclaw/workspace/../openclaw.json\",\"https://example.com/x\"]}]}'"
+	cli "echo '{\"payloads\":[{\"text\":\"see\",\"mediaUrl\":\"$HOME/.openclaw/workspace/chart.bin\",\"mediaUrls\":[\"$HOME/.openclaw/workspace/long.txt\",\"$HOME/.openclaw/media/out/a.txt\",\"$HOME/.openclaw/workspace/link.txt\",\"$HOME/.openclaw/openclaw.json\",\"/etc/passwd\",\"$HOME/.openclaw/workspace/../openclaw.json\",\"https://example.com/x\"]}]}'"
 	one '{"request_id":"r","message":"x"}'
-	[ "$(jq -r '.attachments | map(.name) | sort | join(" ")' <<<"$output")" = "a.txt chart.txt" ]
+	[ "$(jq -r '.attachments | map(.name) | sort | join(" ")' <<<"$output")" = "chart.bin long.txt" ]
+	[ "$(jq -r .message <<<"$output")" = "see
+
+[file a.txt]
+short
+
+[end of a.txt]" ]
 }
 
 @test "where the prompt is an argument, one that does not fit is rejected" {
