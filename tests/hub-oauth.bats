@@ -417,6 +417,46 @@ silent" | head -n "$((6 * n))" | tail -n +2 >"$BATS_TEST_TMPDIR/load"
 	[ "$(events '' '.events | length')" = 4 ]
 }
 
+# keyed_load FILE: requests of 150 events, each with a key of its own.
+keyed_load() {
+	local i
+	for i in {1..150}; do
+		printf '%s\n' next "url = \"$HUB_URL/topics/$TOPIC/events\"" \
+			"header = \"Authorization: Bearer $TOKEN\"" silent \
+			"header = \"Idempotency-Key: idk_${1##*.}-$i\"" \
+			'write-out = "\n"' \
+			"data = \"{\\\"event_type\\\":\\\"t\\\",\\\"payload\\\":$i}\""
+	done | tail -n +2 >"$1"
+}
+
+@test "what is sent again after a SIGKILL, under its key, is there once" {
+	start_with_topic
+	local load=$BATS_TEST_TMPDIR/load acked=$BATS_TEST_TMPDIR/acked i pids=()
+	for i in 1 2 3 4; do
+		keyed_load "$load.$i"
+		background "$acked.$i" curl -K "$load.$i"
+		pids+=("$LAST_PID")
+	done
+	some_acked() { [ "$(cat "$acked".? | wc -l)" -gt 20 ]; }
+	wait_for 10 some_acked
+	HUB_PORT=${HUB_URL##*:} restart_hub KILL
+	wait "${pids[@]}" || true
+	for i in 1 2 3 4; do
+		curl -K "$load.$i" | jq -r .event_id >>"$acked"
+	done
+	# Each key has its event, those acknowledged before the end the same.
+	[ "$(sort -u "$acked" | wc -l)" = 600 ]
+	cat "$acked".? | jq -rR 'fromjson? | .event_id' | sort |
+		comm -23 - <(sort "$acked") | cmp - /dev/null
+	count() {
+		api 200 "/topics/$TOPIC/events?limit=100${1:+&after=$1}"
+		jq '.events | length' "$BODY"
+		[ "$(jq .next.has_more "$BODY")" = false ] ||
+			count "$(jq -r .next.after "$BODY")"
+	}
+	[ "$(count | jq -s add)" = 600 ]
+}
+
 @test "one topic, one event: a classic script and an oauth one talk" {
 	start_with_topic
 	local oauth=$TOKEN classic secret
