@@ -1,9 +1,8 @@
 /* hub: the classic dialect: its addresses, and how its scripts authenticate.
  * Endpoints of NEEDS_NOTHING carry their secrets in the body. */
-#include "codes.h"
 #include "endpoints.h"
 #include "events.h"
-#include "raw.h"
+#include "refuse.h"
 #include "routes.h"
 #include "text.h"
 
@@ -74,26 +73,6 @@ static void change_with(struct req *r, const char *const *names,
 		return;
 	r->change = change;
 	web_change(r);
-}
-
-/* The answer to a code that is no good; 0 if it is good. */
-static int refuse_code(struct req *r, enum code_state state)
-{
-	switch (state) {
-	case CODE_GOOD:
-		return 0;
-	case CODE_SPENT:
-		answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID",
-			"Token has expired");
-		return 1;
-	case CODE_UNKNOWN:
-		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
-			"There is no such code");
-		return 1;
-	case CODE_ERROR:
-		break;
-	}
-	return -1;
 }
 
 /* `"access_token":…,"refresh_token":…,"expires_at":…` into the answer. */
@@ -169,21 +148,6 @@ static int check_secret(struct req *r, struct db *db, const char *id,
 	return 1;
 }
 
-static int limited(struct req *r, struct db *db, const struct script *s,
-	const char *kind, int limit, struct err *e)
-{
-	long wait = 0;
-
-	if (!r->hub->options.no_rate_limits)
-		wait = code_limit(db, s->row, kind, limit, e);
-	if (wait <= 0)
-		return (int)wait;
-	answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS, "RATE_LIMITED",
-		"At most %d an hour for a script; next in %ld s", limit, wait);
-	r->retry_after = wait;
-	return 1;
-}
-
 static int make_token(struct req *r, struct db *db, struct err *e)
 {
 	const struct fields *f = r->own;
@@ -191,7 +155,7 @@ static int make_token(struct req *r, struct db *db, struct err *e)
 	int no = check_secret(r, db, f->text[0], f->text[1], &s, e);
 
 	if (no == 0)
-		no = limited(r, db, &s, "token", TOKENS_AN_HOUR, e);
+		no = refuse_limited(r, db, s.row, "token", TOKENS_AN_HOUR, e);
 	if (no)
 		return no;
 	answer(r, MHD_HTTP_OK, "{");
@@ -227,7 +191,7 @@ static int refresh(struct req *r, struct db *db, struct err *e)
 			"The refresh token is unknown, used or expired");
 		return 1;
 	}
-	no = limited(r, db, &s, "refresh", REFRESHES_AN_HOUR, e);
+	no = refuse_limited(r, db, s.row, "refresh", REFRESHES_AN_HOUR, e);
 	if (no)
 		return no;
 	if (code_spend(db, f->text[0], e) < 0)

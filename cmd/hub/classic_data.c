@@ -1,6 +1,7 @@
 /* hub: topics and events in the classic dialect. */
 #include "endpoints.h"
 #include "page.h"
+#include "refuse.h"
 #include "stream.h"
 #include "text.h"
 
@@ -8,11 +9,6 @@
 #include <string.h>
 
 enum { PAGE_DEFAULT = 20, PAGE_MAX = 100, SEQUENCE_MAX = 500 };
-
-static void invalid(struct req *r, const char *why)
-{
-	answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID", "%s", why);
-}
 
 static void not_found(struct req *r, const char *what)
 {
@@ -190,7 +186,6 @@ void classic_publish(struct req *r)
 		[REF] = { .name = "payload_ref" } };
 	struct publish *p;
 	struct err e = { 0 };
-	size_t n;
 
 	if (raw_object(r->body.data, r->body.len, w, WANTS, &e) < 0) {
 		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID", "%s", e.text);
@@ -198,15 +193,10 @@ void classic_publish(struct req *r)
 	}
 	r->own = p = xcalloc(1, sizeof *p);
 	r->own_free = publish_free;
-	p->type = (struct buf)BUF_INIT(4 * EVENT_TYPE_MAX);
-	if (raw_text(w[TYPE].value, &p->type) < 0 ||
-		(n = raw_characters(buf_text(&p->type))) < 1 ||
-		n > EVENT_TYPE_MAX) {
-		invalid(r, "type has to be a string of 1 to 256 characters");
+	if (!refuse_no_type(r, &w[TYPE], &p->type))
 		return;
-	}
 	if (w[PAYLOAD].value.at == NULL && raw_is_null(w[REF].value)) {
-		invalid(r, "payload is missing");
+		refuse_invalid(r, "payload is missing");
 		return;
 	}
 	if (w[PAYLOAD].value.len > EVENT_PAYLOAD_MAX) {

@@ -1,8 +1,8 @@
 /* hub: access tokens of the oauth dialect, by RFC 6749 and 8628. */
-#include "codes.h"
 #include "devices.h"
 #include "endpoints.h"
 #include "form.h"
+#include "refuse.h"
 #include "routes.h"
 #include "text.h"
 
@@ -40,22 +40,6 @@ static void bad(struct req *r, const char *code, const char *why)
 	answer_error(r, MHD_HTTP_BAD_REQUEST, code, "%s", why);
 }
 
-static int limited(
-	struct req *r, struct db *db, const struct script *s, struct err *e)
-{
-	long wait = 0;
-
-	if (!r->hub->options.no_rate_limits)
-		wait = code_limit(db, s->row, "token", TOKENS_AN_HOUR, e);
-	if (wait <= 0)
-		return (int)wait;
-	answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS, "rate_limited",
-		"At most %d an hour for a script; next in %ld s",
-		TOKENS_AN_HOUR, wait);
-	r->retry_after = wait;
-	return 1;
-}
-
 static const char *field(struct req *r, int which)
 {
 	return ((const struct grant *)r->own)->field[which].value;
@@ -91,7 +75,7 @@ static int by_secret(struct req *r, struct db *db, struct err *e)
 			"Unknown client, or not its secret");
 		return 1;
 	}
-	no = limited(r, db, &s, e);
+	no = refuse_limited(r, db, s.row, "token", TOKENS_AN_HOUR, e);
 	if (no)
 		return no;
 	answer(r, MHD_HTTP_OK, "{");
@@ -184,7 +168,7 @@ static int by_refresh(struct req *r, struct db *db, struct err *e)
 		return no < 0 ? -1
 			      : no_grant(r, "invalid_grant",
 					"The script is gone");
-	no = limited(r, db, &s, e);
+	no = refuse_limited(r, db, s.row, "token", TOKENS_AN_HOUR, e);
 	if (no)
 		return no;
 	if (code_spend(db, token, e) < 0 ||
@@ -275,6 +259,7 @@ static void error(struct buf *out, const char *code, const char *text)
 							"invalid_request" },
 		{ "TOO_LARGE", "invalid_request" },
 		{ "METHOD_NOT_ALLOWED", "invalid_request" },
+		{ "RATE_LIMITED", "rate_limited" },
 		{ "TEMPORARY", "temporarily_unavailable" },
 		{ "INTERNAL", "server_error" } };
 	size_t i;

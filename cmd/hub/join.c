@@ -1,9 +1,8 @@
 /* hub: how programs ask to be let in without a code (RFC 7591, 8628). */
-#include "codes.h"
 #include "devices.h"
 #include "endpoints.h"
 #include "form.h"
-#include "raw.h"
+#include "refuse.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -18,26 +17,6 @@ enum {
 	BUSY_S = 60
 };
 
-static void busy(struct req *r, long wait)
-{
-	answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS, "rate_limited",
-		"Too many ask to join; try again in %ld s", wait);
-	r->retry_after = wait;
-}
-
-/* 0 go on, 1 answered, -1. */
-static int limited(struct req *r, struct db *db, const char *kind, int limit,
-	struct err *e)
-{
-	long wait = 0;
-
-	if (!r->hub->options.no_rate_limits)
-		wait = code_limit(db, 0, kind, limit, e);
-	if (wait > 0)
-		busy(r, wait);
-	return wait > 0 ? 1 : (int)wait;
-}
-
 static void free_own(struct req *r)
 {
 	free(r->own);
@@ -46,13 +25,13 @@ static void free_own(struct req *r)
 static int add_client(struct req *r, struct db *db, struct err *e)
 {
 	char id[ID_MAX];
-	int ok = limited(r, db, "register", REGISTER_AN_HOUR, e);
+	int ok = refuse_limited(r, db, 0, "register", REGISTER_AN_HOUR, e);
 
 	if (ok)
 		return ok;
 	ok = client_add(db, r->own, id, e);
 	if (ok == 0)
-		busy(r, BUSY_S);
+		refuse_for(r, BUSY_S);
 	if (ok != 1)
 		return ok < 0 ? -1 : 1;
 	answer(r, MHD_HTTP_CREATED,
@@ -105,14 +84,14 @@ static int add_device(struct req *r, struct db *db, struct err *e)
 			"There is no such client; register first");
 	if (ok != 1)
 		return ok < 0 ? -1 : 1;
-	ok = limited(r, db, "device", AUTHORIZE_AN_HOUR, e);
+	ok = refuse_limited(r, db, 0, "device", AUTHORIZE_AN_HOUR, e);
 	if (ok)
 		return ok;
 	if (r->hub->options.no_rate_limits)
 		d.interval_s = INTERVAL_FREE_S;
 	ok = device_add(db, client, &d, e);
 	if (ok == 0)
-		busy(r, BUSY_S);
+		refuse_for(r, BUSY_S);
 	if (ok != 1)
 		return ok < 0 ? -1 : 1;
 	web_origin(r, &origin);

@@ -1,8 +1,7 @@
 /* hub: the oauth dialect: its addresses, and how its scripts join. */
-#include "codes.h"
 #include "endpoints.h"
 #include "events.h"
-#include "raw.h"
+#include "refuse.h"
 #include "routes.h"
 #include "text.h"
 
@@ -19,19 +18,6 @@ static void code_free(struct req *r)
 	buf_wipe_free(r->own);
 }
 
-static int refuse(struct req *r, enum code_state state)
-{
-	if (state == CODE_ERROR)
-		return -1;
-	if (state == CODE_SPENT)
-		answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID",
-			"Token has expired");
-	else
-		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
-			"There is no such code");
-	return 1;
-}
-
 static int redeem(struct req *r, struct db *db, struct err *e)
 {
 	unsigned char raw[16];
@@ -44,10 +30,10 @@ static int redeem(struct req *r, struct db *db, struct err *e)
 	int found;
 
 	if (state != CODE_GOOD)
-		return refuse(r, state);
+		return refuse_code(r, state);
 	found = script_by_row(db, c.script, &s, e);
 	if (found != 1)
-		return refuse(r, found < 0 ? CODE_ERROR : CODE_UNKNOWN);
+		return refuse_code(r, found < 0 ? CODE_ERROR : CODE_UNKNOWN);
 	sign_uuid4(raw);
 	sign_uuid_text(raw, uuid);
 	snprintf(client, sizeof client, "crd_%s", uuid);
@@ -75,8 +61,7 @@ static void redeem_code(struct req *r)
 	}
 	if (raw_text(want.value, &code) < 0 || code.len == 0) {
 		buf_release(&code);
-		answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID",
-			"code has to be a string");
+		refuse_invalid(r, "code has to be a string");
 		return;
 	}
 	r->own = buf_detach(&code);

@@ -4,6 +4,7 @@
 #include "page.h"
 #include "position.h"
 #include "replays.h"
+#include "refuse.h"
 #include "stream.h"
 #include "text.h"
 
@@ -16,11 +17,6 @@ enum {
 	PAGE_MAX = 100,
 	INLINE_MAX = 256 << 10 /* beyond it: a payload object */
 };
-
-static void invalid(struct req *r, const char *why)
-{
-	answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID", "%s", why);
-}
 
 void oauth_topics(struct req *r)
 {
@@ -110,8 +106,9 @@ static int start_after(struct req *r, struct db *db, const char *after,
 	if (state == POSITION_ERROR)
 		return -1;
 	if (state == POSITION_NONE)
-		invalid(r, "after is neither a cursor of this topic nor an "
-			   "event's id");
+		refuse_invalid(r,
+			"after is neither a cursor of this topic nor an "
+			"event's id");
 	if (state == POSITION_GONE)
 		return answer_aged(r, db, e);
 	if (run->backwards)
@@ -130,12 +127,12 @@ static bool read_query(struct req *r, struct event_run *run)
 	if (web_query_number(r, "limit", &run->left) < 0)
 		return false;
 	if (run->left < 1 || run->left > PAGE_MAX) {
-		invalid(r, "limit is from 1 to 100");
+		refuse_invalid(r, "limit is from 1 to 100");
 		return false;
 	}
 	run->backwards = order && strcmp(order, "desc") == 0;
 	if (order && !run->backwards && strcmp(order, "asc") != 0) {
-		invalid(r, "order is asc or desc");
+		refuse_invalid(r, "order is asc or desc");
 		return false;
 	}
 	if (web_query_flag(r, "exclude_self"))
@@ -218,7 +215,7 @@ static int take_object(struct req *r, struct db *db, struct err *e)
 	if (found && ob.topic == r->topic.row && ob.stored)
 		return object_commit(db, p->object, e) < 0 ? -1 : 0;
 	if (found && ob.topic == r->topic.row)
-		invalid(r, "The payload object was not uploaded yet");
+		refuse_invalid(r, "The payload object was not uploaded yet");
 	else
 		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
 			"There is no such payload object");
@@ -308,7 +305,8 @@ static bool take_payload(
 	if (raw_is_null(object)) {
 		p->event.payload = payload;
 		if (payload.at == NULL)
-			invalid(r, "payload or payload_object_id is missing");
+			refuse_invalid(
+				r, "payload or payload_object_id is missing");
 		else if (payload.len > INLINE_MAX)
 			answer_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "TOO_LARGE",
 				"A payload of over %d bytes has to be uploaded",
@@ -316,7 +314,8 @@ static bool take_payload(
 		return r->status == 0;
 	}
 	if (!raw_is_null(payload))
-		invalid(r, "payload and payload_object_id exclude each other");
+		refuse_invalid(
+			r, "payload and payload_object_id exclude each other");
 	else if (raw_text(object, &id) < 0 ||
 		 !object_id_read(buf_text(&id), p->object))
 		answer_error(r, MHD_HTTP_NOT_FOUND, "NOT_FOUND",
@@ -359,7 +358,6 @@ void oauth_publish(struct req *r)
 		[METADATA] = { .name = "metadata" } };
 	struct publish *p;
 	struct err e = { 0 };
-	size_t n;
 
 	if (raw_object(r->body.data, r->body.len, w, WANTS, &e) < 0) {
 		answer_error(r, MHD_HTTP_BAD_REQUEST, "INVALID", "%s", e.text);
@@ -367,14 +365,8 @@ void oauth_publish(struct req *r)
 	}
 	r->own = p = xcalloc(1, sizeof *p);
 	r->own_free = publish_free;
-	p->type = (struct buf)BUF_INIT(4 * EVENT_TYPE_MAX);
-	if (raw_text(w[TYPE].value, &p->type) < 0 ||
-		(n = raw_characters(buf_text(&p->type))) < 1 ||
-		n > EVENT_TYPE_MAX) {
-		invalid(r, "event_type has to be a string of 1 to 256 "
-			   "characters");
+	if (!refuse_no_type(r, &w[TYPE], &p->type))
 		return;
-	}
 	if (!take_payload(r, w[PAYLOAD].value, w[OBJECT].value, p) ||
 		!take_metadata(r, w[METADATA].value, &p->event) ||
 		!take_key(r, p))

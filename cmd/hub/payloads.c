@@ -1,18 +1,13 @@
 /* hub: payload objects, announced and shown, in either dialect. */
 #include "endpoints.h"
 #include "files.h"
-#include "raw.h"
+#include "refuse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FILENAME_MAX_BYTES = 255 };
-
-static void invalid(struct req *r, const char *why)
-{
-	answer_error(r, MHD_HTTP_UNPROCESSABLE_CONTENT, "INVALID", "%s", why);
-}
 
 struct announce {
 	struct object object;
@@ -188,8 +183,9 @@ void oauth_announce(struct req *r)
 	free(sum);
 	if (a->object.checksum[0] &&
 		sign_hash_read(a->object.checksum, hash) < 0) {
-		invalid(r, "checksum_sha256 has to be a SHA-256 in hex or "
-			   "base64");
+		refuse_invalid(r,
+			"checksum_sha256 has to be a SHA-256 in hex or "
+			"base64");
 		return;
 	}
 	r->change = oauth_add;
