@@ -45,6 +45,7 @@ PROGRAMS := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c)) \
 	$(if $(HUB_OBJ),$(BUILD)/bin/agentrux-hub)
 SCRIPTS := agentrux $(notdir $(wildcard scripts/agentrux-*))
 SCRIPT_BIN := $(SCRIPTS:%=$(BUILD)/bin/%)
+SKILL := $(BUILD)/share/agentrux/skill.md
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/*.c))
 TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
@@ -54,7 +55,7 @@ TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
 .PHONY: all check check-openclaw check-mcp unit lint bench fuzz install clean test-tools
 .SECONDARY:
 
-all: $(PROGRAMS) $(SCRIPT_BIN)
+all: $(PROGRAMS) $(SCRIPT_BIN) $(SKILL)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -75,6 +76,10 @@ $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/libagentrux.a
 $(SCRIPT_BIN): $(BUILD)/bin/%: scripts/%
 	@mkdir -p $(@D)
 	install -m 755 $< $@
+
+$(SKILL): scripts/skill.md
+	@mkdir -p $(@D)
+	install -m 644 $< $@
 
 # Tests: unit tests link the library; the fault server and the preload shims
 # share nothing with it but the base layer.
@@ -124,10 +129,12 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/agentrux \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(PROGRAMS) $(SCRIPT_BIN) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(SKILL) $(DESTDIR)$(PREFIX)/share/agentrux
 	for s in 1 5 7; do install -m 644 man/*.$$s \
 		$(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; done
 	install -m 644 completions/agentrux.bash \

@@ -774,3 +774,21 @@ refuses() {
 	run --separate-stderr agentrux-mcp </dev/null
 	[ "$status:$output:$stderr" = 0:: ]
 }
+
+@test "the examples for clients start a server that lists its tools" {
+	local example
+	cd "$HOME"
+	for example in mcp-claude.json mcp-vscode.json; do
+		mapfile -t command < <(jq -r '.mcpServers // .servers | .agentrux |
+			select(.type // "stdio" == "stdio") | .command, .args[]' \
+			"$ROOT/examples/$example" |
+			sed "s,^\${workspaceFolder}$,.,")
+		[ "${command[0]}" = agentrux-mcp ]
+		start_mcp "${command[@]:1}"
+		initialize
+		say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+		answered 1
+		is '.result.tools | length > 5'
+		finish
+	done
+}

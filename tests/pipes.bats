@@ -166,6 +166,6 @@ a line'
 
 @test "every example is run by these tests" {
 	for path in "$ROOT"/examples/*; do
-		grep -q "${path##*/}" "$ROOT"/tests/{pipes,openclaw}.bats
+		grep -q "${path##*/}" "$ROOT"/tests/{pipes,openclaw,mcp}.bats
 	done
 }
