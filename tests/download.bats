@@ -353,6 +353,31 @@ pretend() {
 	[ "$(cat "$FAULTS_LOG"/*.req | grep -c '^Authorization: ')" = 2 ]
 }
 
+@test "the token goes to no other host, nor back from there" {
+	mkdir "$BATS_TEST_TMPDIR/other"
+	prepare_faults
+	kill "$FAULTS_PID"
+	wait "$FAULTS_PID" || true
+	rm "$BATS_TEST_TMPDIR/faults.out"
+	printf 'GET /get/3 status=302 header="Location: %s/get/4"\n' \
+		"$FAULTS_URL" >"$BATS_TEST_TMPDIR/other.plan"
+	background "$BATS_TEST_TMPDIR/other.out" "$BUILD/tests/faults" \
+		"$BATS_TEST_TMPDIR/other.plan" "$BATS_TEST_TMPDIR/other"
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/other.out"
+	other=$(cat "$BATS_TEST_TMPDIR/other.out")
+	{
+		echo "GET /topics/*/payloads/obj_3 body='{\"download_url\":\"$other/get/3\"}'"
+		cat "$BATS_TEST_TMPDIR/plan"
+	} >"$BATS_TEST_TMPDIR/new"
+	background "$BATS_TEST_TMPDIR/faults.out" "$BUILD/tests/faults" \
+		"$BATS_TEST_TMPDIR/new" "$FAULTS_LOG" "${FAULTS_URL##*:}"
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/faults.out"
+	run -0 agentrux-download "$T" obj_3
+	[ "$output" = hello ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/other/* | grep -ciE 'authorization|canary')" = 0 ]
+	[ "$(cat "$FAULTS_LOG"/*.req | grep -c '^Authorization: ')" = 1 ]
+}
+
 @test "a redirect to what is no URL of the web is not followed" {
 	echo secret >"$BATS_TEST_TMPDIR/secret"
 	for to in "file://$BATS_TEST_TMPDIR/secret" ftp://127.0.0.1/x \

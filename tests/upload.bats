@@ -128,6 +128,21 @@ ends() {
 		"$FAULTS_URL/topics/$T/payloads/obj_1" ]
 }
 
+@test "a storage on another host gets the bytes, and never the token" {
+	mkdir "$BATS_TEST_TMPDIR/other"
+	printf 'PUT /put* status=307 header="Location: /moved"\n' \
+		>"$BATS_TEST_TMPDIR/other.plan"
+	background "$BATS_TEST_TMPDIR/other.out" "$BUILD/tests/faults" \
+		"$BATS_TEST_TMPDIR/other.plan" "$BATS_TEST_TMPDIR/other"
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/other.out"
+	other=$(cat "$BATS_TEST_TMPDIR/other.out")
+	prepare_faults "POST /topics/*/payloads body='{\"object_id\":\"o\",\"upload_url\":\"$other/put?x\"}'"
+	run -1 agentrux-upload "$T" hello.txt
+	[ "$(cat "$BATS_TEST_TMPDIR"/other/*.req | grep -c '^PUT ')" = 1 ]
+	grep -qx hello "$BATS_TEST_TMPDIR"/other/*.req
+	[ "$(cat "$BATS_TEST_TMPDIR"/other/* | grep -ciE 'authorization|tok')" = 0 ]
+}
+
 @test "an empty file has a Content-Length too" {
 	prepare_faults
 	: >empty
