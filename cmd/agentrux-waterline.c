@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static bool with_lag;
-static long lock_wait_ms;
+static long lock_wait_ms, retry_ms = API_RETRY_MS;
 
 static const struct opt rows[] = {
 	{ OPT_FLAG, "lag", 0, &with_lag, NULL,
@@ -24,6 +24,8 @@ static const struct opt rows[] = {
 		0 },
 	{ OPT_DURATION, "lock-wait", 0, &lock_wait_ms, "SECONDS",
 		"wait for a topic that a drain has (0)", 0, 0 },
+	{ OPT_DURATION, "retry-time", 0, &retry_ms, "SECONDS",
+		"how long to try in temporary trouble (60)", 0, 0 },
 	{ OPT_END, NULL, 0, NULL, NULL, NULL, 0, 0 }
 };
 
@@ -327,8 +329,10 @@ int main(int argc, char **argv)
 		return opt_misuse(&program, "%s", e.text);
 	stop_install();
 	stop_when_reader_closes(STDOUT_FILENO);
-	if (api_open(&api, args.home, args.base_url, &e) == 0)
+	if (api_open(&api, args.home, args.base_url, &e) == 0) {
+		api.retry_ms = retry_ms;
 		run(&api, c, args.operands + (args.n_operands > 0), &e);
+	}
 	api_close(&api);
 	return err_exit(&e);
 }

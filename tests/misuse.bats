@@ -11,6 +11,7 @@ TALKERS=(
 	"agentrux-publish --retry-time 0 topic-1 -m hello"
 	"agentrux-upload --retry-time 0 topic-1 $BATS_TEST_DIRNAME/helper.bash"
 	"agentrux-download --retry-time 0 topic-1 obj_1"
+	"agentrux-waterline --retry-time 0 latest topic-1"
 )
 
 # Credentials as activation leaves them, for a server at $1.
