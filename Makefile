@@ -116,11 +116,15 @@ unit: $(UNIT)
 lint:
 	tests/lint/run
 
-# What the programs are measured against: libcurl alone.
+# What the programs are measured against: libcurl alone; and with what.
 $(BUILD)/tests/bench-curl: $(BUILD)/tests/bench-curl.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcurl
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcurl -lcjson
 
-bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/faults
+$(BUILD)/tests/bench-hint: $(BUILD)/tests/bench-hint.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/bench-hint \
+		$(BUILD)/tests/faults
 	tests/bench $(BUILD)
 
 fuzz: ; tests/fuzz/run $(or $(SECONDS),60)
