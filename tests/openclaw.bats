@@ -278,8 +278,10 @@ https://example.com$HOME/c file://e.txt P=/bin:bin $HOME" ]
 	END
 	chmod +x "$HOME/bin/od"
 	PATH=$HOME/bin:$PATH
-	one '{"message":"abcdef"}'
-	[ "$(jq -r .status <<<"$output")" = completed ]
+	agentrux-openclaw poll
+	post '{"message":"abcdef"}'
+	wait_for 60 agentrux-openclaw poll
+	[ "$(answers | jq -r .status)" = completed ]
 	[ "$(wc -l <"$HOME/draws")" -eq 3 ]
 	[ "$(grep -c abcdef "$HOME/prompt")" -eq 1 ]
 }
