@@ -5,6 +5,7 @@
 #   make lint       layers, layout, shell
 #   make check-openclaw VERSION=2026.9.6   the adapter with a real OpenClaw, by npm
 #   make check-mcp  agentrux-mcp with the official client, from npm
+#   make soak       EVENTS=1000 of them through a drain that is killed all the time
 #   make bench      speed, side by side with curl and jq
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make SAN=address,undefined …   the same under sanitizers, in a build of its own
@@ -52,7 +53,7 @@ TEST_TOOLS := $(BUILD)/tests/faults $(BUILD)/tests/abort-at.so \
 	$(BUILD)/tests/pretend.so $(BUILD)/tests/wrong-clock.so \
 	$(BUILD)/tests/peak
 
-.PHONY: all check check-openclaw check-mcp unit lint bench fuzz install clean test-tools
+.PHONY: soak all check check-openclaw check-mcp unit lint bench fuzz install clean test-tools
 .SECONDARY:
 
 all: $(PROGRAMS) $(SCRIPT_BIN) $(SKILL)
@@ -126,6 +127,10 @@ $(BUILD)/tests/bench-hint: $(BUILD)/tests/bench-hint.o
 bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/bench-hint \
 		$(BUILD)/tests/faults
 	tests/bench $(BUILD)
+
+soak: all
+	AGENTRUX_SOAK=$(or $(EVENTS),1000) AGENTRUX_BUILD=$(BUILD) bats \
+		--print-output-on-failure -f 'kill -9 every' tests/drain.bats
 
 fuzz: ; tests/fuzz/run $(or $(SECONDS),60)
 

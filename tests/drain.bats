@@ -554,31 +554,38 @@ acks() {
 	[ "$(position)" = 2 ]
 }
 
+# `make soak` has more of them.
 @test "kill -9 every now and then loses no event and repeats none that was done" {
-	prepare 200
+	local all=${AGENTRUX_SOAK:-200} tries=0 code=1
+	prepare "$all"
 	cat >"$HOME/handler" <<-EOF
-		#!/bin/sh
-		read -r line
-		n=\${line##*'"n":'} # without a process more
-		n=\${n%%[!0-9]*}
-		echo "\$n" >>"$HOME/started"
-		[ \$((n % 10)) != 3 ] || [ "\$AGENTRUX_ATTEMPT" != 1 ] || exit 1
-		echo "\$n" >>"$HOME/done"
+		#!/bin/bash
+		[ \$((RANDOM % 10)) -ne 0 ] || exit 1
+		echo "\$AGENTRUX_POSITION" >>"$HOME/done"
 	EOF
 	chmod +x "$HOME/handler"
-	local tries=0 code=1
-	while [ "$code" -ne 0 ] && [ "$tries" -lt 100 ]; do
+	while [ "$code" -ne 0 ] && [ "$tries" -lt "$all" ]; do
 		tries=$((tries + 1))
 		code=0
 		timeout -s KILL 0.$((RANDOM % 5 + 2)) agentrux-drain \
 			--from oldest -j 8 --lock-wait 5 "$T" -- \
 			"$HOME/handler" </dev/null || code=$?
+		# On a machine too slow for such short lives the last one is long.
+		[ "$tries" -lt 100 ] || [ -n "${AGENTRUX_SOAK:-}" ] || {
+			agentrux-drain --lock-wait 5 -j 8 "$T" -- \
+				"$HOME/handler" </dev/null && code=0
+		}
 	done
 	[ "$code" -eq 0 ]
-	[ "$(sort -n "$HOME/done" | uniq | wc -l)" -eq 200 ]
+	{
+		cat "$HOME/done"
+		jq .event.sequence_no "$HOME/.agentrux/dead/$T"/*.json 2>/dev/null
+	} | sort -n | uniq >"$HOME/ended"
+	[ "$(wc -l <"$HOME/ended")" -eq "$all" ]
 	# Twice only what had ended within an unfinished commit.
 	[ "$(sort -n "$HOME/done" | uniq -d | wc -l)" -le $((tries * 8)) ]
-	[ "$(position)" = 200 ]
+	echo "$tries runs, $(sort -n "$HOME/done" | uniq -d | wc -l) done twice"
+	[ "$(position)" = "$all" ]
 }
 
 @test "without credentials it ends with 78 and says what to do" {

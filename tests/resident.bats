@@ -359,3 +359,51 @@ dead_events() {
 	prepare 1
 	run -64 agentrux-drain --resident "$T" </dev/null
 }
+
+@test "a kill before any change loses nothing: lines, handler, resident, acknowledged" {
+	prepare 3
+	mkfifo "$HOME/acks"
+	resident 'echo "$n" >>"$HOME/out"'
+	printf '#!/bin/sh\njq -r .payload.n >>"%s"\n' "$HOME/out" >"$HOME/each"
+	chmod +x "$HOME/each"
+	export LD_PRELOAD="" ABORT_PROGRAM=agentrux-drain
+	for way in lines handler resident acks; do
+		local n=0 code=137
+		while [ "$code" -eq 137 ]; do
+			n=$((n + 1))
+			agentrux-waterline oldest "$T"
+			: >"$HOME/out"
+			code=0
+			LD_PRELOAD=$BUILD/tests/abort-at.so ABORT_AT=$n way "$way" ||
+				code=$?
+			way "$way"
+			[ "$(sort -u "$HOME/out" | paste -sd' ')" = "1 2 3" ]
+			[ "$(position)" = 3 ]
+		done
+		[ "$code" -eq 0 ]
+		[ "$n" -gt 2 ]
+	done
+}
+
+# Drains in one of the ways; the n of each event ends up in $HOME/out.
+way() {
+	local status=0 drain=(agentrux-drain -1 --lock-wait 20 "$T")
+	case $1 in
+	lines) "${drain[@]}" >"$HOME/lines" || status=$? ;;
+	handler) "${drain[@]}" -- "$HOME/each" || status=$? ;;
+	resident) "${drain[@]}" --resident -- "$HOME/handler" || status=$? ;;
+	acks)
+		rm -f "$HOME/pipe"
+		mkfifo "$HOME/pipe"
+		"${drain[@]}" --ack-fd 5 5<"$HOME/acks" >"$HOME/pipe" &
+		PIDS+=("$!")
+		LD_PRELOAD='' tee -a "$HOME/lines" <"$HOME/pipe" |
+			LD_PRELOAD='' jq --unbuffered -r .event_id >"$HOME/acks"
+		wait "${PIDS[-1]}" || status=$?
+		;;
+	esac
+	[ ! -e "$HOME/lines" ] ||
+		LD_PRELOAD='' jq -r .payload.n "$HOME/lines" >>"$HOME/out"
+	rm -f "$HOME/lines"
+	return "$status"
+}
