@@ -548,6 +548,7 @@ https://example.com$HOME/c file://e.txt P=/bin:bin $HOME" ]
 	configure '{"maxConcurrency": 0}' && refused "1 to 64" run
 	configure '{"maxConcurrency": "3"}' && refused "1 to 64" run
 	configure '{"execPolicy": {"enabled": "yes"}}' && refused execPolicy run
+	configure '{"execPolicy": {"enabled": true, "allowedCommands": ["df("]}}' && refused "df(" run
 	configure '{"execPolicy": {"allowed": []}}' && refused allowedCommands run
 	configure '{"gatewayUrl": "http://example.com"}' && refused gatewayUrl run
 	configure '{"attachmentHosts": ["https://x"]}' && refused attachmentHosts run
