@@ -447,11 +447,12 @@ start_agent() {
 	finish
 }
 
-@test "topics are listed, or it is said why not" {
+@test "topics are listed with what may be done there" {
 	start_agent
 	use agentrux_topics '{}'
-	is 'if .result.isError then .result.content[0].text | contains("classic")
-		else .result.structuredContent.topics | length == 2 end'
+	is ".result.structuredContent.topics | length == 2 and
+		(map(select(.topic_id == \"$T\")) | .[0].actions | sort == [\"read\", \"write\"])"
+	[[ $TEXT == *"$T"*": read, write"* ]]
 	finish
 }
 
