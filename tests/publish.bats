@@ -664,7 +664,7 @@ kill_and_flush() {
 	for round in 1 2 3 4 5 6; do
 		kill_and_flush $round
 		uniq "$HOME/all" | cmp - "$HOME/once"
-		# At most the one in flight was sent twice, under a key not even that. and that was not
+		# At most the one in flight was sent twice, and that was not
 		# answered; with a key it was not even that one.
 		twice=$(uniq -d "$HOME/all")
 		[ "$DIALECT" = classic ] || [ -z "$twice" ]
