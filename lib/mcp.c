@@ -15,6 +15,7 @@
 
 enum {
 	PROGRESS_MS = 3000, /* between two words on a call that takes long */
+	LAST_MS = 5000,	    /* for answers, once nothing more is asked */
 	FINISH_MS = 3000,
 	FLUSH_MS = 500,
 	BATCH_MAX = 1000, /* messages in one */
@@ -60,6 +61,7 @@ struct mcp {
 	struct calls calls;
 	struct mcp_call *all;
 	const struct version *version; /* NULL: not initialized */
+	int64_t last_ms; /* the input has ended: until then; 0: not yet */
 	bool over;
 };
 
@@ -472,6 +474,25 @@ static long sooner(long a, long b)
 	return a < b ? a : b;
 }
 
+/* Nothing more is asked: for how long an answer may still come. */
+static long left_ms(const struct mcp *m)
+{
+	int64_t left = m->last_ms - backoff_clock_ms();
+
+	return left > 0 ? (long)left : 0;
+}
+
+/* Has all been said? What was asked before the input ended is answered, if it
+ * does not take long: `printf … | agentrux-mcp` has ended it by then. */
+static bool is_over(struct mcp *m)
+{
+	if (!m->talk.ended || talk_is_full(&m->talk))
+		return false;
+	if (m->last_ms == 0)
+		m->last_ms = backoff_clock_ms() + LAST_MS;
+	return m->calls.n == 0 || left_ms(m) == 0;
+}
+
 /* Waits for something to happen and deals with it. 1: go on. 0: the other side
  * is done. -1: told to end. */
 static int turn(struct mcp *m)
@@ -486,6 +507,8 @@ static int turn(struct mcp *m)
 	stop_fds(stop);
 	calls_fds(&m->calls, calls);
 	wait = sooner(wait, calls_wait_ms(&m->calls));
+	if (m->last_ms)
+		wait = sooner(wait, left_ms(m));
 	if (poll(fds, (nfds_t)n, (int)wait) <= 0)
 		memset(fds, 0, sizeof fds);
 	if (stop_asked())
@@ -523,10 +546,7 @@ int mcp_serve(const struct tools *tools, int in_fd, int out_fd, struct err *e)
 				  .work = work, .ended = ended, .ctx = &m });
 	while (go > 0) {
 		lines(&m);
-		if (m.talk.ended && !talk_is_full(&m.talk))
-			go = 0;
-		else
-			go = turn(&m);
+		go = is_over(&m) ? 0 : turn(&m);
 	}
 	m.over = true;
 	if (m.calls.n)

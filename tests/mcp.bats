@@ -717,6 +717,16 @@ refuses() {
 	run ! has_answer 1
 }
 
+@test "what was asked before the input ended is answered" {
+	start_agent
+	finish
+	printf '%s\n' \
+		'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}' \
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"agentrux_read\",\"arguments\":{\"topic_id\":\"$T\"}}}" |
+		agentrux-mcp >"$OUT"
+	has_answer 1
+}
+
 @test "the reader going away ends it, and so does SIGTERM; kill -9 leaves nothing" {
 	local how
 	policy 'sh -c .*'
