@@ -456,7 +456,7 @@ https://example.com$HOME/c file://e.txt P=/bin:bin $HOME" ]
 	[ "$status" -eq 0 ]
 	[ "$output" = "got it" ]
 	run --separate-stderr agentrux-openclaw send --json -- hi
-	[ "$(jq -r '.type, .payload.message' <<<"$output" | paste -sd' ')" = "openclaw.response got it" ]
+	[ "$(jq -r '(.type // .event_type), .payload.message' <<<"$output" | paste -sd' ')" = "openclaw.response got it" ]
 	run --separate-stderr agentrux-openclaw send - <<<fail
 	[ "$status" -eq 1 ]
 	[ "$output" = "The agent could not complete this request." ]
