@@ -419,6 +419,14 @@ static long sooner(long wait, int64_t left)
 	return wait < 0 || left < wait ? (long)left : wait;
 }
 
+/* Could its next page be asked for right now? */
+static bool can_read(const struct run *r, const struct queue *q)
+{
+	return q->dirty && q->retry_ms <= r->looked_ms && !r->at_gap &&
+	       !enough(r) && has_room(r, q) &&
+	       !(r->reader && reader_busy(r->reader));
+}
+
 /* How long the loop may sleep; -1: until something happens. */
 static long how_long(struct run *r, int64_t now)
 {
@@ -429,6 +437,9 @@ static long how_long(struct run *r, int64_t now)
 		const struct queue *q = r->topics[i];
 		int64_t due = queue_due(q, r->looked_ms);
 
+		/* The room for it came after this turn had looked. */
+		if (can_read(r, q))
+			return 0;
 		if (due >= 0)
 			wait = sooner(wait, due - now);
 		if (q->dirty && q->retry_ms > r->looked_ms)

@@ -500,6 +500,15 @@ acks() {
 	[ "$(position)" = 10 ]
 }
 
+@test "--ack-fd: when all that it may hold is acknowledged at once, it reads on" {
+	prepare 1500
+	# shellcheck disable=SC2016 # of the inner shell
+	acks sh -c 'head -n 1000 >"$HOME/thousand"; sleep 1.5; cat "$HOME/thousand"; exec cat'
+	[ "$STATUS" -eq 0 ]
+	[ "$(numbers "$HOME/out")" = "$(seq -s' ' 1500)" ]
+	[ "$(position)" = 1500 ]
+}
+
 @test "--ack-fd: a reader may close before it has acknowledged" {
 	prepare 2000
 	mkfifo "$HOME/acks" "$HOME/lines"
