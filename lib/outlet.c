@@ -50,15 +50,28 @@ int outlet_fd(const struct outlet *o)
 	return o->pipe_fd >= 0 ? o->pipe_fd : o->fd;
 }
 
-/* How much to write at once: whole lines as far as the kernel takes them whole
- * or not at all, so that an end leaves no torn one; else one long line. */
-static size_t next_piece(const char *p, size_t n)
+/* How many bytes the kernel takes whole or not at all: an empty pipe as many as
+ * it holds. */
+static size_t whole_max(const struct outlet *o)
 {
+	int lying, size;
+
+	if (ioctl(o->pipe_fd, FIONREAD, &lying) < 0 || lying)
+		return PIPE_BUF;
+	size = fcntl(o->pipe_fd, F_GETPIPE_SZ);
+	return size > PIPE_BUF ? (size_t)size : PIPE_BUF;
+}
+
+/* How much to write at once: whole lines as far as they are taken whole, so that
+ * an end leaves no torn one; else one long line. */
+static size_t next_piece(const struct outlet *o, const char *p, size_t n)
+{
+	size_t max = n > PIPE_BUF ? whole_max(o) : PIPE_BUF;
 	const char *end;
 
-	if (n <= PIPE_BUF)
+	if (n <= max)
 		return n;
-	end = memrchr(p, '\n', PIPE_BUF);
+	end = memrchr(p, '\n', max);
 	if (end == NULL)
 		end = memchr(p, '\n', n);
 	return end ? (size_t)(end - p) + 1 : n;
@@ -77,8 +90,8 @@ int outlet_flush(struct outlet *o, struct err *e)
 	}
 	while (done < o->pending.len) {
 		n = write(o->pipe_fd, o->pending.data + done,
-			next_piece(
-				o->pending.data + done, o->pending.len - done));
+			next_piece(o, o->pending.data + done,
+				o->pending.len - done));
 		if (n >= 0) {
 			done += (size_t)n;
 		} else if (errno == EAGAIN) {
