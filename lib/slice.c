@@ -90,7 +90,10 @@ size_t slice_utf8(const char *text, size_t len)
 	const byte *next, *wrong;
 
 	while (p < end) {
-		next = *p < 0x80 ? p + 1 : character(p, end, &wrong);
+		if (end - p >= WORD && (load(p) & HIGH_BITS) == 0)
+			next = p + WORD;
+		else
+			next = *p < 0x80 ? p + 1 : character(p, end, &wrong);
 		if (next == NULL)
 			break;
 		p = next;
@@ -586,6 +589,8 @@ bool slice_is(struct slice string, const char *plain)
 	/* No escape is shorter than what it stands for. */
 	if (!inside(string, &in) || in.len < n)
 		return false;
+	if (memchr(in.p, '\\', in.len) == NULL)
+		return in.len == n && memcmp(in.p, plain, n) == 0;
 	while (in.len) {
 		piece = take_piece(&in, out);
 		if (piece.len > n || memcmp(piece.p, plain, piece.len) != 0)
