@@ -255,6 +255,17 @@ static int fetch_letters(struct run *r, struct err *e)
 	return 0;
 }
 
+static void ask(struct run *r, struct queue *q, const char *after)
+{
+	r->asked = q;
+	q->hinted = false;
+	reader_ask(r->reader, &(struct dialect_page){ .topic = q->topic,
+				      .after = after,
+				      .limit = q->limit,
+				      .type = r->d->type,
+				      .exclude_self = r->d->exclude_self });
+}
+
 /* Starts the next page of a topic that has news and room. */
 static int fetch(struct run *r, int64_t now, struct err *e)
 {
@@ -277,16 +288,27 @@ static int fetch(struct run *r, int64_t now, struct err *e)
 			continue;
 		}
 		r->turn = (r->turn + i + 1) % r->n_topics;
-		r->asked = q;
-		q->hinted = false;
-		reader_ask(r->reader,
-			&(struct dialect_page){ .topic = q->topic,
-				.after = buf_text(&q->read_to),
-				.limit = q->limit,
-				.type = r->d->type,
-				.exclude_self = r->d->exclude_self });
+		ask(r, q, buf_text(&q->read_to));
 	}
 	return 0;
+}
+
+/* Before a page is gone through, the one behind it may be on its way already;
+ * not if another topic waits for its turn, nor where what is in this one decides
+ * whether there is another. */
+static void fetch_ahead(
+	struct run *r, struct queue *q, const struct api_page *page)
+{
+	struct buf after = BUF_INIT(EVENT_POSITION_MAX);
+	size_t i;
+
+	for (i = 0; i < r->n_topics; i++)
+		if (r->topics[i] != q && r->topics[i]->dirty)
+			return;
+	if (!enough(r) && !r->d->stop_at_gap && page->n >= (size_t)q->limit &&
+		queue_has_room_for(q, page) && queue_behind(q, page, &after))
+		ask(r, q, buf_text(&after));
+	buf_release(&after);
 }
 
 static int take_page(struct run *r, struct err *e)
@@ -305,6 +327,7 @@ static int take_page(struct run *r, struct err *e)
 	if (q->limit < r->d->limit && page.text.len < SMALL_PAGE)
 		q->limit =
 			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;
+	fetch_ahead(r, q, &page);
 	status = queue_add(q, &page, e);
 	if (q->at_gap) {
 		/* It has been told; what lies before is delivered yet. */

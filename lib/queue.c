@@ -127,6 +127,12 @@ bool queue_has_room(const struct queue *q)
 	return q->n < QUEUE_ITEMS && q->bytes < QUEUE_BYTES / 2;
 }
 
+bool queue_has_room_for(const struct queue *q, const struct api_page *page)
+{
+	return q->n + page->n < QUEUE_ITEMS &&
+	       q->bytes + page->text.len < QUEUE_BYTES / 2;
+}
+
 /* --- adding a page --- */
 
 static char *text_of(struct slice s, size_t max)
@@ -385,6 +391,23 @@ static int load(struct queue *q, struct err *e)
 	q->tried = tried > 0;
 	q->loaded = true;
 	return 0;
+}
+
+bool queue_behind(
+	const struct queue *q, const struct api_page *page, struct buf *after)
+{
+	int64_t v, last = 0;
+	size_t i;
+
+	if (!q->rules->dialect->numeric)
+		return page->has_more && page->next &&
+		       strcmp(page->next, buf_text(&q->read_to)) &&
+		       buf_str(after, page->next) == 0;
+	for (i = 0; i < page->n; i++)
+		if (slice_int(page->events[i].position, &v) && v > last)
+			last = v;
+	buf_printf(after, "%" PRId64, last);
+	return is_ahead(q, buf_text(after));
 }
 
 int queue_add(struct queue *q, const struct api_page *page, struct err *e)

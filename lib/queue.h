@@ -119,6 +119,13 @@ void queue_close(struct queue *q);
 int queue_start(struct queue *q, const char *position, struct err *e);
 
 bool queue_has_room(const struct queue *q);
+/* Will there be room for another one once this page is in? */
+bool queue_has_room_for(const struct queue *q, const struct api_page *page);
+
+/* Where to go on behind a page that is not added yet, appended to `after`; false:
+ * that is not known, or it leads nowhere. */
+bool queue_behind(
+	const struct queue *q, const struct api_page *page, struct buf *after);
 
 enum queue_page {
 	QUEUE_MORE = 1, /* there may be another one behind it */
