@@ -1,6 +1,7 @@
 /* agentrux-activate: an activation code becomes credentials, once. */
 #include "bootstrap.h"
 #include "buf.h"
+#include "device.h"
 #include "err.h"
 #include "io.h"
 #include "json.h"
@@ -15,11 +16,13 @@
 
 enum { INPUT_MAX = 65536 };
 
-static bool from_stdin, recover, invite, rotate, status, as_json;
+static bool from_stdin, device, recover, invite, rotate, status, as_json;
 
 static const struct opt opts[] = { { OPT_FLAG, "stdin", 0, &from_stdin, NULL,
 					   "take the code from standard input",
 					   0, 0 },
+	{ OPT_FLAG, "device", 0, &device, NULL,
+		"join without a code: somebody lets this device in", 0, 0 },
 	{ OPT_FLAG, "recover", 0, &recover, NULL,
 		"finish what a crash left undone", 0, 0 },
 	{ OPT_FLAG, "invite", 0, &invite, NULL,
@@ -110,6 +113,8 @@ static int do_change(struct bootstrap *b, const char *text, struct err *e)
 		b->text = text;
 	if (rotate)
 		r = renew_secret(b->home, b->base_url, &b->result.cred, e);
+	else if (device)
+		r = device_activate(b, e);
 	else if (recover)
 		r = bootstrap_recover(b, e);
 	else
@@ -131,10 +136,10 @@ int main(int argc, char **argv)
 
 	if (!opt_parse(&program, argc, argv, &args, &code))
 		return code;
-	if (from_stdin + recover + invite + rotate + status > 1)
+	if (from_stdin + device + recover + invite + rotate + status > 1)
 		return opt_misuse(&program,
-			"--stdin, --recover, --invite, --rotate and --status "
-			"exclude each other");
+			"--stdin, --device, --recover, --invite, --rotate and "
+			"--status exclude each other");
 	stop_install();
 	b.home = args.home;
 	b.base_url = args.base_url;

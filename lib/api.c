@@ -78,6 +78,7 @@ int api_open(
 	a->auth.base_url = a->base_url;
 	a->auth.cred = &a->cred;
 	a->auth.dialect = a->dialect;
+	a->auth.home = &a->home;
 	auth_open(&a->auth);
 	return 0;
 }

@@ -2,7 +2,9 @@
 
 #include "backoff.h"
 #include "json.h"
+#include "login.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,15 +99,35 @@ static int grant(struct auth *a, struct token *t, const char *what,
 	if (r < 0)
 		err_prefix(e, "%s", what);
 	else
-		token_set(t, got.access, got.refresh, answer->asked_ms,
-			got.lifetime_ms);
+		/* One that nothing is done with is not kept. */
+		token_set(t, got.access,
+			a->dialect->refresh_request || !a->cred->secret
+				? got.refresh
+				: NULL,
+			answer->asked_ms, got.lifetime_ms);
 	dialect_token_release(&got);
 	json_free(doc);
 	return r;
 }
 
-/* One request for a token; on success it is in the cache and in `a`. */
-static int ask(struct auth *a, const struct wire_request *r, struct err *e)
+/* The next refresh token of a device login, before anyone uses what came with
+ * it. Should the disk not take it, the access token is still good. */
+static void keep_login(struct auth *a)
+{
+	struct err why = { 0 };
+
+	if (a->cred->secret || a->token.refresh == NULL)
+		return;
+	if (login_keep(a->home, a->cred->client_id, a->token.refresh, &why) < 0)
+		say("%s; this login ends with its present token", why.text);
+	buf_wipe_free(a->token.refresh);
+	a->token.refresh = NULL;
+}
+
+/* One request for a token; on success it is in the cache and in `a`. `unsent`
+ * tells whether the service can have seen anything of it. */
+static int ask(struct auth *a, const struct wire_request *r, bool *unsent,
+	struct err *e)
 {
 	struct http_answer answer;
 	struct err why = { 0 };
@@ -121,7 +143,10 @@ static int ask(struct auth *a, const struct wire_request *r, struct err *e)
 	}
 	if (status == 0)
 		status = grant(a, &a->token, r->what, &answer, e);
+	*unsent = answer.unsent;
 	http_answer_release(&answer);
+	if (status == 0)
+		keep_login(a);
 	if (status == 0 && token_save(&a->cache, &a->token, &why) < 0) {
 		/* The token is good all the same, for this process. */
 		say("sharing the access token: %s", why.text);
@@ -135,6 +160,7 @@ static int refresh(struct auth *a, struct err *e)
 {
 	struct wire_request r;
 	char *token = a->token.refresh;
+	bool unsent;
 	int status;
 
 	if (token == NULL || a->dialect->refresh_request == NULL)
@@ -150,7 +176,7 @@ static int refresh(struct auth *a, struct err *e)
 	wire_request_init(&r, "refreshing the token");
 	a->dialect->refresh_request(&r, token);
 	buf_wipe_free(token);
-	status = ask(a, &r, e);
+	status = ask(a, &r, &unsent, e);
 	wire_request_release(&r);
 	if (status == 0)
 		return 1;
@@ -161,17 +187,62 @@ static int refresh(struct auth *a, struct err *e)
 	return 0;
 }
 
-static int fetch(struct auth *a, struct err *e)
+static int by_secret(struct auth *a, struct err *e)
 {
 	struct wire_request r;
+	bool unsent;
+	int status;
+
+	wire_request_init(&r, "getting a token");
+	a->dialect->token_request(&r, a->cred);
+	status = ask(a, &r, &unsent, e);
+	wire_request_release(&r);
+	return status;
+}
+
+/* With the refresh token that stands for a device login. Its lock is held until
+ * the next one is kept: not all who need one may share a cache. */
+static int by_login(struct auth *a, struct err *e)
+{
+	const char *id = a->cred->client_id;
+	struct lock lock = LOCK_NONE;
+	struct wire_request r;
+	struct err why = { 0 };
+	bool unsent = true;
+	char *token;
+	int status;
+
+	if (login_lock(a->home, &lock, e) < 0)
+		return -1;
+	status = login_spend(a->home, id, &token, e);
+	if (status == 0) {
+		wire_request_init(&r, "refreshing the token");
+		r.once = r.by_code = true;
+		a->dialect->login_request(&r, id, token);
+		status = ask(a, &r, &unsent, e);
+		wire_request_release(&r);
+		if (status < 0 && unsent &&
+			login_keep(a->home, id, token, &why) < 0)
+			say("%s", why.text);
+		buf_wipe_free(token);
+	}
+	lock_release(&lock);
+	if (status < 0 && !unsent && e->code != ERR_STOPPED) {
+		/* It was spent, whatever became of it. */
+		snprintf(why.text, sizeof why.text, "%s", e->text);
+		status = err_set(
+			e, EX_NOPERM, "%.800s; %s", why.text, LOGIN_REMEDY);
+		e->retry_ms = 0;
+	}
+	return status;
+}
+
+static int fetch(struct auth *a, struct err *e)
+{
 	int status = refresh(a, e);
 
-	if (status == 0) {
-		wire_request_init(&r, "getting a token");
-		a->dialect->token_request(&r, a->cred);
-		status = ask(a, &r, e);
-		wire_request_release(&r);
-	}
+	if (status == 0)
+		status = a->cred->secret ? by_secret(a, e) : by_login(a, e);
 	if (status < 0 && e->code != ERR_STOPPED) {
 		a->token.failed_ms = backoff_clock_ms();
 		a->token.failed_code = e->code;
@@ -258,6 +329,21 @@ int auth_forget(struct auth *a, struct err *e)
 				 : token_forget(&a->cache, e);
 	lock_release(&lock);
 	return status;
+}
+
+void auth_share(const char *base_url, const struct cred *cred,
+	const struct token *token)
+{
+	struct lock lock = LOCK_NONE;
+	struct token_cache cache;
+
+	if (token->access == NULL || !token_ok(token->access))
+		return;
+	token_cache_open(&cache, base_url, cred);
+	if (token_lock(&cache, &lock, NULL) == 0)
+		token_save(&cache, token, NULL);
+	lock_release(&lock);
+	token_cache_close(&cache);
 }
 
 void auth_look(struct auth *a)

@@ -3,7 +3,9 @@
  *
  * One token request for many callers: whoever needs a token and finds none in
  * the shared cache takes its lock, looks again, and only then asks (DESIGN 4).
- * A refresh token is forgotten by all before it is sent. A 429 is remembered
+ * A refresh token is forgotten by all before it is sent; that of a device login
+ * is all there is (login.h), so without an answer to it people have to log in
+ * again: EX_NOPERM, saying how. A 429 is remembered
  * for all until its end. */
 #ifndef AGENTRUX_AUTH_H
 #define AGENTRUX_AUTH_H
@@ -18,10 +20,11 @@
 #include <stdbool.h>
 
 struct auth {
-	struct http *http; /* borrowed, as are the next three */
+	struct http *http; /* borrowed, as are the next four */
 	const char *base_url;
 	const struct cred *cred;
 	const struct dialect *dialect;
+	const struct statedir *home; /* where a device login is kept */
 	struct token_cache cache;
 	struct token token; /* what this process knows */
 };
@@ -43,6 +46,10 @@ int auth_rejected(struct auth *a, const char *token, struct err *e);
 
 /* Drops what is cached, the refresh token too. */
 int auth_forget(struct auth *a, struct err *e);
+
+/* Puts a token that came with credentials where all who have these find it. */
+void auth_share(const char *base_url, const struct cred *cred,
+	const struct token *token);
 
 /* Reads the cache into a->token, for a look: takes no lock, asks nobody. */
 void auth_look(struct auth *a);

@@ -55,7 +55,7 @@ static int ended(struct bootstrap *b, enum outcome_kind kind)
 }
 
 /* Ends a run that never came to its request. */
-static int refused(struct bootstrap *b, struct err *e)
+int bootstrap_refused(struct bootstrap *b, struct err *e)
 {
 	if (e->code == ERR_STOPPED)
 		err_set(e, EX_TEMPFAIL, "activating: told to end before it");
@@ -90,7 +90,7 @@ static int no_file(struct bootstrap *b, struct err *e)
 	if (left == CRED_LEFT_SECRET)
 		say("%s/%s holds a secret that is newer: %s", b->dir.path,
 			HOME_RESERVED, remedy);
-	if (b->result.cred.secret)
+	if (cred_id(&b->result.cred))
 		return 0;
 	return err_set(e, EX_NOINPUT, "looking for %s/%s: there is none; %s%s",
 		b->dir.path, HOME_BOOTSTRAP,
@@ -135,7 +135,7 @@ static int put_back(struct bootstrap *b, struct err *e)
 			HOME_BOOTSTRAP);
 	else
 		say_info("%s/%s is back", b->dir.path, HOME_BOOTSTRAP);
-	return refused(b, e);
+	return bootstrap_refused(b, e);
 }
 
 /* --- the request and what it brings --- */
@@ -171,7 +171,8 @@ static int arrived(struct bootstrap *b)
 }
 
 /* The answer is there: whatever it takes, keep it. */
-static int keep(struct bootstrap *b, struct cred_slot *slot, struct err *e)
+int bootstrap_keep(
+	struct bootstrap *b, struct cred_slot *slot, bool fresh, struct err *e)
 {
 	char *document = cred_document(&b->result.cred);
 	int r;
@@ -180,7 +181,7 @@ static int keep(struct bootstrap *b, struct cred_slot *slot, struct err *e)
 		r = err_set(e, EX_TEMPFAIL,
 			"activating: the service's answer is too large");
 		ended(b, OUTCOME_TRANSIENT);
-	} else if (cred_commit(&b->dir, slot, document, true, e) == 0) {
+	} else if (cred_commit(&b->dir, slot, document, fresh, e) == 0) {
 		r = arrived(b);
 	} else if (slot->written) {
 		r = err_prefix(e,
@@ -208,11 +209,11 @@ static int spend(struct bootstrap *b, const char *url, const char *code,
 
 	*spent = false;
 	if (cred_reserve(&b->dir, &slot, e) < 0)
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	if (stop_asked()) {
 		cred_unreserve(&b->dir, &slot);
 		err_stopped(e);
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	}
 	http = http_new(home_allow_http());
 	r = auth_redeem(http, url, code, &b->result.cred, &b->result.grants,
@@ -224,10 +225,19 @@ static int spend(struct bootstrap *b, const char *url, const char *code,
 	} else {
 		*spent = true;
 		b->result.cred.base_url = xstrdup(url);
-		r = keep(b, &slot, e);
+		r = bootstrap_keep(b, &slot, true, e);
 	}
 	cred_unreserve(&b->dir, &slot);
 	return r;
+}
+
+int bootstrap_present(struct bootstrap *b, struct err *e)
+{
+	err_set(e, EX_CANTCREAT,
+		"activating: %s has credentials already; move them away first, "
+		"if another script is to take over",
+		b->dir.path);
+	return ended(b, OUTCOME_CREDS_PRESENT);
 }
 
 static int from_text(struct bootstrap *b, const char *url, struct err *e)
@@ -236,16 +246,11 @@ static int from_text(struct bootstrap *b, const char *url, struct err *e)
 	bool spent;
 	int r;
 
-	if (b->result.cred.secret) {
-		err_set(e, EX_CANTCREAT,
-			"activating: %s has credentials already; move them "
-			"away first, if another script is to take over",
-			b->dir.path);
-		return ended(b, OUTCOME_CREDS_PRESENT);
-	}
+	if (cred_id(&b->result.cred))
+		return bootstrap_present(b, e);
 	code = find_code(b->text, strlen(b->text), e);
 	if (code == NULL)
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	r = spend(b, url, code, &spent, e);
 	buf_wipe_free(code);
 	return r;
@@ -280,8 +285,8 @@ static int from_file(struct bootstrap *b, const char *url, struct err *e)
 	int r = claim_take(&b->dir, e);
 
 	if (r <= 0)
-		return r < 0 ? refused(b, e) : no_file(b, e);
-	if (b->result.cred.secret) {
+		return r < 0 ? bootstrap_refused(b, e) : no_file(b, e);
+	if (cred_id(&b->result.cred)) {
 		err_set(e, EX_CANTCREAT,
 			"activating: %s has credentials already, and a new %s; "
 			"the code was not sent",
@@ -301,7 +306,7 @@ static int from_file(struct bootstrap *b, const char *url, struct err *e)
 }
 
 /* The lock; what is there already. */
-static int begin(struct bootstrap *b, struct err *e)
+int bootstrap_begin(struct bootstrap *b, struct err *e)
 {
 	int r = cred_lock(&b->dir, &b->lock, LOCK_WAIT_MS, e);
 
@@ -332,21 +337,21 @@ int bootstrap_activate(struct bootstrap *b, struct err *e)
 	int r;
 
 	if (url == NULL)
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	r = home_open(
 		&b->dir, b->home, b->text ? STATEDIR_CREATE : STATEDIR_FIND, e);
 	if (r > 0 && b->text == NULL && !in_sight(b)) {
 		r = cred_load(&b->dir, &b->result.cred, e);
-		r = r < 0 ? refused(b, e) : no_file(b, e);
+		r = r < 0 ? bootstrap_refused(b, e) : no_file(b, e);
 	} else if (r > 0) {
-		r = begin(b, e);
+		r = bootstrap_begin(b, e);
 		if (r < 0)
-			r = refused(b, e);
+			r = bootstrap_refused(b, e);
 		else
 			r = b->text ? from_text(b, url, e)
 				    : from_file(b, url, e);
 	} else {
-		r = r < 0 ? refused(b, e) : no_file(b, e);
+		r = r < 0 ? bootstrap_refused(b, e) : no_file(b, e);
 	}
 	free(url);
 	return r;
@@ -374,7 +379,7 @@ static int recover_code(struct bootstrap *b, struct err *e)
 			b->dir.path, HOME_INFLIGHT, HOME_BOOTSTRAP);
 	}
 	if (r < 0)
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	b->result.kind = OUTCOME_RESTORED;
 	return 0;
 }
@@ -386,19 +391,19 @@ int bootstrap_recover(struct bootstrap *b, struct err *e)
 
 	r = home_open(&b->dir, b->home, STATEDIR_FIND, e);
 	if (r > 0 && in_sight(b)) {
-		r = begin(b, e);
+		r = bootstrap_begin(b, e);
 		if (r == 0)
 			r = cred_recover(&b->dir, &found, e);
 	} else if (r > 0) {
 		r = 0;
 	}
 	if (r < 0)
-		return refused(b, e);
+		return bootstrap_refused(b, e);
 	if (r == 0)
 		return recover_code(b, e);
 	/* The claimed code was spent for it; not so where there were
 	 * credentials before, for then it was a rotation. */
-	if (b->result.cred.secret == NULL)
+	if (cred_id(&b->result.cred) == NULL)
 		claim_drop(&b->dir, NULL);
 	cred_release(&b->result.cred);
 	b->result.cred = found;

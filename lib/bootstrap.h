@@ -37,6 +37,17 @@ int bootstrap_activate(struct bootstrap *b, struct err *e);
 /* Finishes what a crash left: a secret that arrived, else a claimed code. */
 int bootstrap_recover(struct bootstrap *b, struct err *e);
 
+/* The pieces, for a ritual of another kind (device.h). Takes the lock and looks
+ * what is there, in a home that is open. */
+int bootstrap_begin(struct bootstrap *b, struct err *e);
+/* Ends a run that never came to its request, or that brought nothing. */
+int bootstrap_refused(struct bootstrap *b, struct err *e);
+/* There are credentials already. */
+int bootstrap_present(struct bootstrap *b, struct err *e);
+/* Puts b->result.cred in place; `fresh`: never over others. */
+int bootstrap_keep(
+	struct bootstrap *b, struct cred_slot *slot, bool fresh, struct err *e);
+
 void bootstrap_release(struct bootstrap *b);
 
 #endif

@@ -29,6 +29,13 @@ char *cred_trim_url(const char *url)
 	return xstrndup(url, len);
 }
 
+/* A device login has no secret, not even an empty one. */
+static bool is_login(const struct json *doc, const struct cred *c)
+{
+	return c->client_id && json_member(doc, "client_secret") == NULL &&
+	       json_member(doc, "clientSecret") == NULL;
+}
+
 /* Fields of a parsed file. -1: something required is missing. */
 static int take(const struct json *doc, struct cred *c)
 {
@@ -40,7 +47,9 @@ static int take(const struct json *doc, struct cred *c)
 	c->secret = copy(doc, "client_secret");
 	if (c->secret == NULL)
 		c->secret = copy(doc, "clientSecret");
-	return c->secret && (c->script_id || c->client_id) ? 0 : -1;
+	if (c->secret == NULL)
+		return is_login(doc, c) ? 0 : -1;
+	return cred_id(c) ? 0 : -1;
 }
 
 /* -1 with what is wrong in `why`, which never is a piece of the text. */
@@ -97,7 +106,8 @@ char *cred_document(const struct cred *c)
 		json_set_text(doc, "client_id", c->client_id);
 	if (c->script_id)
 		json_set_text(doc, "script_id", c->script_id);
-	json_set_text(doc, "client_secret", c->secret);
+	if (c->secret)
+		json_set_text(doc, "client_secret", c->secret);
 	text = json_print(doc);
 	json_free(doc);
 	return text;
@@ -157,7 +167,7 @@ void cred_describe(const struct cred *c, struct json *o)
 		json_set_text(o, "script_id", c->script_id);
 	if (c->client_id)
 		json_set_text(o, "client_id", c->client_id);
-	if (c->secret)
+	if (cred_id(c))
 		json_set_text(o, "base_url",
 			c->base_url ? c->base_url : CRED_DEFAULT_URL);
 }

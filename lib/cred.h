@@ -2,6 +2,7 @@
  *
  * Read are our own form and those of the Node plugin: `clientSecret` for
  * `client_secret`, with or without `client_id` (which makes them oauth ones).
+ * Those of a device login have a `client_id` and no such member at all.
  * The secret is wiped by cred_release and never part of a message.
  *
  * New credentials arrive once and cannot be asked for again. So whoever is
@@ -26,7 +27,7 @@ struct cred {
 	char *base_url; /* no trailing slash; NULL if the file has none */
 	char *script_id;
 	char *client_id; /* oauth only, else NULL */
-	char *secret;
+	char *secret;	 /* NULL: a device login (login.h), by client_id */
 };
 
 /* 1: loaded. 0: there are none. -1: refused or damaged (EX_CONFIG). */
@@ -44,7 +45,7 @@ char *cred_document_with(
 struct json;
 void cred_describe(const struct cred *c, struct json *o);
 
-/* The id that the token endpoint knows us by. */
+/* The id that the token endpoint knows us by; NULL: there are no credentials. */
 const char *cred_id(const struct cred *c);
 
 /* A URL as given, without trailing slashes; the caller's to free. */

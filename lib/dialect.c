@@ -151,7 +151,17 @@ void dialect_token_release(struct dialect_token *t)
 {
 	buf_wipe_free(t->access);
 	buf_wipe_free(t->refresh);
+	free(t->script_id);
 	memset(t, 0, sizeof *t);
+}
+
+void dialect_device_release(struct dialect_device *d)
+{
+	buf_wipe_free(d->code);
+	free(d->user_code);
+	free(d->address);
+	free(d->complete);
+	memset(d, 0, sizeof *d);
 }
 
 int dialect_object_header(

@@ -22,8 +22,27 @@
 /* What a token endpoint grants. Texts are the caller's to wipe and free. */
 struct dialect_token {
 	char *access;
-	char *refresh; /* NULL: none */
+	char *refresh;	 /* NULL: none */
+	char *script_id; /* whose it is; NULL: not said */
 	int64_t lifetime_ms;
+};
+
+/* How a device waits to be let in. Texts are the caller's to wipe and free. */
+struct dialect_device {
+	char *code; /* a secret */
+	char *user_code;
+	char *address;	/* where people enter it */
+	char *complete; /* where it stands already, or NULL */
+	long lifetime_s, interval_s;
+};
+
+/* What a refusal means to one that waits. */
+enum dialect_wait {
+	DIALECT_PENDING,
+	DIALECT_SLOW_DOWN, /* ask less often */
+	DIALECT_DENIED,
+	DIALECT_EXPIRED,
+	DIALECT_NO_WORD, /* it is like any other refusal */
 };
 
 /* Which page of a topic. */
@@ -131,6 +150,23 @@ struct dialect {
 	int (*token_answer)(const struct json *a, time_t date,
 		struct dialect_token *t, struct err *e);
 
+	/* joining without a code (RFC 7591, RFC 8628); NULL: not there. A
+	 * client is registered, asks to be let in, and asks for its token until
+	 * a person has decided; from then on its refresh token, which works
+	 * once, brings the next one. Tokens by token_answer. */
+	void (*register_request)(struct wire_request *r);
+	int (*register_answer)(
+		const struct json *a, char **client_id, struct err *e);
+	bool (*is_unregistered)(const struct wire_error *we);
+	void (*device_request)(struct wire_request *r, const char *client_id);
+	int (*device_answer)(
+		const struct json *a, struct dialect_device *d, struct err *e);
+	void (*wait_request)(struct wire_request *r, const char *client_id,
+		const char *device_code);
+	enum dialect_wait (*wait_refused)(const struct wire_error *we);
+	void (*login_request)(struct wire_request *r, const char *client_id,
+		const char *refresh_token);
+
 	/* cross-account invites and secret rotation; NULL: not there. What an
 	 * invite grants are texts to be freed (`action` NULL if not said); of
 	 * a rotation, the new secret, to be wiped and freed, and a token. */
@@ -228,6 +264,7 @@ int dialect_object_header(
 	struct dialect_object *o, const char *name, const char *value);
 
 void dialect_token_release(struct dialect_token *t);
+void dialect_device_release(struct dialect_device *d);
 void dialect_object_release(struct dialect_object *o);
 
 #endif

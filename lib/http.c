@@ -971,6 +971,16 @@ static bool linger(struct http_call *c)
 	return c->done;
 }
 
+/* Did it end before a byte of the request had left? */
+static bool is_unsent(const struct http_call *c)
+{
+	long bytes = 0;
+
+	return curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &bytes) ==
+		       CURLE_OK &&
+	       bytes == 0;
+}
+
 /* Where the answer sends us, the caller's to free; NULL: nowhere. */
 static char *redirect_of(const struct http_call *c)
 {
@@ -994,12 +1004,15 @@ static int ask(struct http *h, const struct http_request *r,
 		return -1;
 	while (!c->done && (status = http_poll(h, NULL, 0, -1, e)) == 0)
 		;
-	if (!c->done && !linger(c))
+	if (!c->done && !linger(c)) {
+		a->unsent = is_unsent(c);
 		goto out;
+	}
 	status = http_result(c, NULL, e);
 	*next = redirect_of(c);
 	*a = c->answer;
 	memset(&c->answer, 0, sizeof c->answer);
+	a->unsent = status < 0 && is_unsent(c);
 	if (status < 0)
 		a->status = 0;
 	else if (e)

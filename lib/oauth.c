@@ -12,7 +12,13 @@ enum {
 	TOKEN_LIFETIME_MAX = 86400, /* no token is trusted for longer */
 	PAGE_MAX = 67108864,	    /* a page of 100 events in memory */
 	INLINE_MAX = 262144,
+	DEVICE_LIFETIME_S = 900, /* as above */
+	DEVICE_LIFETIME_MAX = 86400,
+	DEVICE_INTERVAL_S = 5,
+	DEVICE_INTERVAL_MAX = 300,
 };
+
+#define DEVICE_GRANT "urn:ietf:params:oauth:grant-type:device_code"
 
 /* Is this a UUID, and so a topic without its prefix? */
 static bool is_bare(const char *topic)
@@ -76,16 +82,39 @@ static void form(struct wire_request *r, const char *name, const char *value)
 	http_escape(&r->body, value);
 }
 
-static void token_request(struct wire_request *r, const struct cred *c)
+static void form_to(struct wire_request *r, const char *path)
 {
 	r->method = "POST";
 	r->content_type = "application/x-www-form-urlencoded";
 	r->secret = true;
+	buf_str(&r->path, path);
+}
+
+/* A request for a token. */
+static void grant(
+	struct wire_request *r, const char *type, const char *client_id)
+{
+	form_to(r, "/oauth/token");
+	form(r, "grant_type", type);
+	form(r, "client_id", client_id);
+}
+
+static void token_request(struct wire_request *r, const struct cred *c)
+{
+	grant(r, "client_credentials", c->client_id);
 	r->hidden = c->secret;
-	buf_str(&r->path, "/oauth/token");
-	form(r, "grant_type", "client_credentials");
-	form(r, "client_id", c->client_id);
 	form(r, "client_secret", c->secret);
+}
+
+/* A number of seconds that an answer tells, or the usual one. */
+static int64_t seconds(
+	const struct json *a, const char *field, int64_t usual, int64_t max)
+{
+	int64_t s;
+
+	if (!json_int(a, field, &s) || s <= 0)
+		return usual;
+	return s < max ? s : max;
 }
 
 static int token_answer(const struct json *a, time_t date,
@@ -96,11 +125,90 @@ static int token_answer(const struct json *a, time_t date,
 	(void)date;
 	if (dialect_need(a, "access_token", &t->access, e) < 0)
 		return -1;
-	if (!json_int(a, "expires_in", &s) || s <= 0)
-		s = TOKEN_LIFETIME_S;
-	t->lifetime_ms =
-		(s < TOKEN_LIFETIME_MAX ? s : TOKEN_LIFETIME_MAX) * 1000;
+	t->refresh = dialect_optional(a, "refresh_token");
+	t->script_id = dialect_optional(a, "script_id");
+	s = seconds(a, "expires_in", TOKEN_LIFETIME_S, TOKEN_LIFETIME_MAX);
+	t->lifetime_ms = s * 1000;
 	return 0;
+}
+
+/* --- joining without a code --- */
+
+static void register_request(struct wire_request *r)
+{
+	static const char types[] = "[\"" DEVICE_GRANT "\",\"refresh_token\"]";
+	struct json *doc = json_object();
+
+	json_set_text(doc, "client_name", "agentrux");
+	json_set(doc, "grant_types", json_parse(types, sizeof types - 1, NULL));
+	json_set_text(doc, "token_endpoint_auth_method", "none");
+	buf_str(&r->path, "/oauth/register");
+	r->secret = true; /* an answer may bring a secret unasked */
+	dialect_body(r, doc);
+}
+
+static int register_answer(
+	const struct json *a, char **client_id, struct err *e)
+{
+	return dialect_need(a, "client_id", client_id, e);
+}
+
+static bool is_unregistered(const struct wire_error *we)
+{
+	return strcmp(we->code, "invalid_client") == 0;
+}
+
+static void device_request(struct wire_request *r, const char *client_id)
+{
+	form_to(r, "/oauth/device/authorize");
+	form(r, "client_id", client_id);
+}
+
+static int device_answer(
+	const struct json *a, struct dialect_device *d, struct err *e)
+{
+	if (dialect_need(a, "device_code", &d->code, e) < 0 ||
+		dialect_need(a, "user_code", &d->user_code, e) < 0 ||
+		dialect_need(a, "verification_uri", &d->address, e) < 0)
+		return -1;
+	d->complete = dialect_optional(a, "verification_uri_complete");
+	d->lifetime_s = (long)seconds(
+		a, "expires_in", DEVICE_LIFETIME_S, DEVICE_LIFETIME_MAX);
+	d->interval_s = (long)seconds(
+		a, "interval", DEVICE_INTERVAL_S, DEVICE_INTERVAL_MAX);
+	return 0;
+}
+
+static void wait_request(
+	struct wire_request *r, const char *client_id, const char *device_code)
+{
+	grant(r, DEVICE_GRANT, client_id);
+	form(r, "device_code", device_code);
+	r->hidden = device_code;
+}
+
+static enum dialect_wait wait_refused(const struct wire_error *we)
+{
+	static const char *const words[] = {
+		[DIALECT_PENDING] = "authorization_pending",
+		[DIALECT_SLOW_DOWN] = "slow_down",
+		[DIALECT_DENIED] = "access_denied",
+		[DIALECT_EXPIRED] = "expired_token",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(we->code, words[i]) == 0)
+			return (enum dialect_wait)i;
+	return DIALECT_NO_WORD;
+}
+
+static void login_request(struct wire_request *r, const char *client_id,
+	const char *refresh_token)
+{
+	grant(r, "refresh_token", client_id);
+	form(r, "refresh_token", refresh_token);
+	r->hidden = refresh_token;
 }
 
 static void topics_request(struct wire_request *r)
@@ -349,6 +457,14 @@ const struct dialect dialect_oauth = {
 	.redeem_answer = redeem_answer,
 	.token_request = token_request,
 	.token_answer = token_answer,
+	.register_request = register_request,
+	.register_answer = register_answer,
+	.is_unregistered = is_unregistered,
+	.device_request = device_request,
+	.device_answer = device_answer,
+	.wait_request = wait_request,
+	.wait_refused = wait_refused,
+	.login_request = login_request,
 	.page_request = page_request,
 	.page_answer = page_answer,
 	.is_lost = is_lost,

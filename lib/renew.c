@@ -19,22 +19,6 @@ static int not_here(const struct api *a, const char *what, struct err *e)
 		a->dialect->name, what);
 }
 
-/* The token that came along is for all who have the new secret. */
-static void share(
-	const struct api *a, const struct cred *now, const struct token *token)
-{
-	struct lock lock = LOCK_NONE;
-	struct token_cache cache;
-
-	if (token->access == NULL)
-		return;
-	token_cache_open(&cache, a->base_url, now);
-	if (token_lock(&cache, &lock, NULL) == 0)
-		token_save(&cache, token, NULL);
-	lock_release(&lock);
-	token_cache_close(&cache);
-}
-
 /* The answer is there: whatever it takes, keep the secret. */
 static int keep(const struct api *a, struct cred_slot *slot, const char *secret,
 	struct err *e)
@@ -89,7 +73,7 @@ static int exchange(struct api *a, struct err *e)
 		buf_wipe_free(a->cred.secret);
 		a->cred.secret = secret;
 		secret = NULL;
-		share(a, &a->cred, &token);
+		auth_share(a->base_url, &a->cred, &token);
 	}
 	token_release(&token);
 	buf_wipe_free(secret);

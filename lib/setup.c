@@ -3,6 +3,7 @@
 #include "claim.h"
 #include "cred.h"
 #include "home.h"
+#include "login.h"
 
 #include <stdbool.h>
 
@@ -11,6 +12,7 @@ struct seen {
 	struct cred cred;
 	enum cred_left left;
 	unsigned claim;
+	bool ended; /* a device login */
 };
 
 /* The state of a home that is in order, and what to do next. */
@@ -25,7 +27,11 @@ static const char *state_of(const struct seen *s, const char **next)
 			"agentrux-activate --recover";
 		return "interrupted";
 	}
-	if (s->cred.secret) {
+	if (s->ended) {
+		*next = "the login has ended: " LOGIN_REMEDY;
+		return "ended";
+	}
+	if (cred_id(&s->cred)) {
 		*next = s->claim & CLAIM_WAITING
 				? "set up; the code that waits will be refused"
 				: "set up";
@@ -53,7 +59,12 @@ static int look(struct seen *s, const char *home, struct err *e)
 	s->claim = claim_look(&s->dir);
 	if (cred_left(&s->dir, &s->left, e) < 0)
 		return -1;
-	return cred_load(&s->dir, &s->cred, e);
+	r = cred_load(&s->dir, &s->cred, e);
+	if (r > 0 && s->cred.secret == NULL) {
+		r = login_look(&s->dir, s->cred.client_id, e);
+		s->ended = r == 0;
+	}
+	return r;
 }
 
 int setup_status(const char *home, struct json **status, struct err *e)

@@ -16,12 +16,13 @@
 static void name_for(
 	struct token_cache *t, const char *base_url, const struct cred *c)
 {
+	const char *secret = c->secret ? c->secret : "";
 	unsigned char sum[HASH_LEN];
 	char hex[HASH_HEX_MAX];
 	struct buf key = BUF_SECRET(CRED_FILE_MAX * 4);
 
 	buf_printf(&key, "%s\n%s\n", base_url, cred_id(c));
-	hash_sha256(c->secret, strlen(c->secret), sum);
+	hash_sha256(secret, strlen(secret), sum);
 	buf_add(&key, sum, sizeof sum);
 	hash_sha256(key.data, key.len, sum);
 	hash_hex(sum, hex);

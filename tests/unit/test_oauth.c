@@ -107,7 +107,7 @@ static int64_t lifetime(const char *expires_in)
 	int64_t ms;
 
 	assert_int_equal(d->token_answer(doc, 0, &t, NULL), 0);
-	assert_null(t.refresh);
+	assert_string_equal(t.refresh, "r");
 	ms = t.lifetime_ms;
 	dialect_token_release(&t);
 	json_free(doc);
@@ -136,6 +136,66 @@ static void a_token_lives_as_long_as_the_answer_says(void **state)
 }
 
 /* --- topics --- */
+
+static void a_device_asks_to_be_let_in(void **state)
+{
+	struct dialect_device v = { 0 };
+	struct json *doc = parse("{\"device_code\":\"d\",\"user_code\":\"u\","
+				 "\"verification_uri\":\"a\",\"interval\":0}");
+	struct wire_request r;
+	struct err e = { 0 };
+
+	(void)state;
+	wire_request_init(&r, "asking");
+	d->device_request(&r, "cli/1");
+	assert_string_equal(buf_text(&r.path), "/oauth/device/authorize");
+	assert_string_equal(buf_text(&r.body), "client_id=cli%2F1");
+	assert_true(r.secret);
+	wire_request_release(&r);
+	assert_int_equal(d->device_answer(doc, &v, &e), 0);
+	assert_int_equal(v.lifetime_s, 900);
+	assert_int_equal(v.interval_s, 5);
+	assert_null(v.complete);
+	dialect_device_release(&v);
+	json_free(doc);
+	doc = parse("{\"device_code\":\"d\",\"user_code\":\"u\"}");
+	assert_int_equal(d->device_answer(doc, &v, &e), -1);
+	dialect_device_release(&v);
+	json_free(doc);
+}
+
+static void a_refusal_to_wait_is_known_by_its_word(void **state)
+{
+	struct wire_error we = { .status = 400 };
+
+	(void)state;
+	strcpy(we.code, "authorization_pending");
+	assert_int_equal(d->wait_refused(&we), DIALECT_PENDING);
+	strcpy(we.code, "slow_down");
+	assert_int_equal(d->wait_refused(&we), DIALECT_SLOW_DOWN);
+	strcpy(we.code, "access_denied");
+	assert_int_equal(d->wait_refused(&we), DIALECT_DENIED);
+	strcpy(we.code, "expired_token");
+	assert_int_equal(d->wait_refused(&we), DIALECT_EXPIRED);
+	strcpy(we.code, "INVALID");
+	assert_int_equal(d->wait_refused(&we), DIALECT_NO_WORD);
+	strcpy(we.code, "invalid_client");
+	assert_true(d->is_unregistered(&we));
+}
+
+static void a_login_is_refreshed_by_an_escaped_form(void **state)
+{
+	struct wire_request r;
+
+	(void)state;
+	wire_request_init(&r, "refreshing");
+	d->login_request(&r, "c", "a+b");
+	assert_string_equal(buf_text(&r.path), "/oauth/token");
+	assert_string_equal(buf_text(&r.body),
+		"grant_type=refresh_token&client_id=c&refresh_token=a%2Bb");
+	assert_string_equal(r.hidden, "a+b");
+	wire_request_release(&r);
+}
 
 static void only_a_bare_uuid_gets_the_prefix(void **state)
 {
@@ -544,6 +604,9 @@ int main(void)
 		cmocka_unit_test(a_code_is_redeemed_for_an_id_and_a_secret),
 		cmocka_unit_test(a_token_is_asked_for_by_an_escaped_form),
 		cmocka_unit_test(a_token_lives_as_long_as_the_answer_says),
+		cmocka_unit_test(a_device_asks_to_be_let_in),
+		cmocka_unit_test(a_refusal_to_wait_is_known_by_its_word),
+		cmocka_unit_test(a_login_is_refreshed_by_an_escaped_form),
 		cmocka_unit_test(only_a_bare_uuid_gets_the_prefix),
 		cmocka_unit_test(topics_are_listed_by_id_name_and_actions),
 		cmocka_unit_test(a_page_is_asked_for_behind_a_cursor),
