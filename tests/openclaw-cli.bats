@@ -197,6 +197,26 @@ setting() { jq -c "$1" "$HOME/.openclaw/openclaw.json"; }
 	[[ $output == *'no agent "main"'* ]]
 }
 
+@test "setup keeps the tools that the agent was given, and exec as the policy says" {
+	prepare
+	mkdir -p "$HOME/.openclaw"
+	configure '{"agentCommand": null, "execPolicy": {"enabled": true}}'
+	echo '{"mcp": {"servers": {"agentrux": {"command": "old", "args": ["--tools", "agentrux_publish,agentrux_upload"]}}}}' >"$HOME/.openclaw/openclaw.json"
+	agentrux-openclaw setup --apply >/dev/null 2>&1
+	[ "$(setting '.mcp.servers.agentrux.args[-1]')" = '"agentrux_upload,agentrux_download,exec,agentrux_publish"' ]
+	run --separate-stderr agentrux-openclaw setup
+	[[ $stderr == *"says all that it has to"* ]]
+	configure '{"agentCommand": null, "execPolicy": {"enabled": false}}'
+	agentrux-openclaw setup --apply >/dev/null 2>&1
+	[ "$(setting '.mcp.servers.agentrux.args[-1]')" = '"agentrux_upload,agentrux_download,agentrux_publish"' ]
+	local args
+	for args in '"x"' '["--tools"]' '["--tools", 7]' '[]'; do
+		echo "{\"mcp\": {\"servers\": {\"agentrux\": {\"args\": $args}}}}" >"$HOME/.openclaw/openclaw.json"
+		agentrux-openclaw setup --apply >/dev/null 2>&1
+		[ "$(setting '.mcp.servers.agentrux.args[-1]')" = '"agentrux_upload,agentrux_download"' ]
+	done
+}
+
 @test "setup needs the topics from somewhere, and leaves a config.json alone" {
 	prepare
 	cp "$A/config.json" "$HOME/config"
