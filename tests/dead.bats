@@ -3,7 +3,8 @@
 
 load helper
 
-# A topic $T with N events that were all given up, and no hub any more.
+# A topic $T with N events that were all given up, and no hub any more; $AT is
+# where they are.
 prepare() {
 	start_hub
 	T=$(new_topic work)
@@ -11,6 +12,8 @@ prepare() {
 	seq "$1" | sed 's/.*/{"n":&}/' | agentrux-publish "$T" --lines >/dev/null
 	agentrux-drain --from oldest "$T" -- sh -c 'echo no >&2; exit 65' \
 		</dev/null 2>/dev/null
+	mapfile -t AT < <(all_of "$T" |
+		jq -r ".items[].$(by_dialect sequence_no cursor)")
 	stop_hub
 	DEAD=$HOME/.agentrux/dead/$T
 	[ "$(letters)" -eq "$1" ]
@@ -28,7 +31,7 @@ numbers() {
 	prepare 3
 	agentrux-drain --dead "$T" >"$HOME/out"
 	[ "$(numbers "$HOME/out")" = "1 2 3" ]
-	grep -q "^{\"topic_id\":\"$T\"," "$HOME/out"
+	grep -q "$(by_dialect ^ '')[{,]\"topic_id\":\"$T\"," "$HOME/out"
 	[ "$(letters)" -eq 0 ]
 	agentrux-drain --dead "$T" >"$HOME/out"
 	[ ! -s "$HOME/out" ]
@@ -46,13 +49,14 @@ numbers() {
 	EOF
 	chmod +x "$HOME/handler"
 	run -75 agentrux-drain --dead "$T" -- "$HOME/handler"
-	[ "$(paste -sd, "$HOME/seen")" = "1 message 1 2,2 message 2 2,3 message 3 2" ]
+	[ "$(paste -sd, "$HOME/seen")" = \
+		"1 message ${AT[0]} 2,2 message ${AT[1]} 2,3 message ${AT[2]} 2" ]
 	[ "$(letters)" -eq 2 ]
 	[ "$(jq -s 'map([.event.payload.n, .attempts, .status]) | sort' -c "$DEAD"/*.json)" = \
 		'[[1,2,"exit status 1"],[2,1,"exit status 65"]]' ]
 	agentrux-drain --dead -j 2 "$T" -- true
 	[ "$(letters)" -eq 0 ]
-	[ "$(agentrux-waterline get "$T")" = 3 ]
+	[ "$(agentrux-waterline get "$T")" = "${AT[2]}" ]
 }
 
 @test "a reader that takes two of them leaves the others, and --peek all" {
@@ -81,7 +85,7 @@ numbers() {
 
 @test "-t picks, and what is no letter, or has no id, is dealt with" {
 	prepare 1
-	jq '.event.type = "other"' "$DEAD"/*.json >"$HOME/other"
+	jq ".event.$(by_dialect type event_type) = \"other\"" "$DEAD"/*.json >"$HOME/other"
 	(
 		umask 077
 		cp "$HOME/other" "$DEAD/other.json"
