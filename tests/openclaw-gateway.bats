@@ -192,9 +192,9 @@ fails_with() {
 	gateway "$(says seen)"
 	printf '\211PNG\r\n\032\n\000 not much of one' >"$HOME/a.png"
 	head -c 9000000 /dev/zero >"$HOME/large.jpg"
-	attach "$HOME/a.png" image/png && png=$OBJECT
-	attach "$HOME/large.jpg" image/jpeg && large=$OBJECT
-	attach "$HOME/a.png" image/svg+xml && svg=$OBJECT
+	attach "$HOME/a.png" image/png && png=$ATTACHED
+	attach "$HOME/large.jpg" image/jpeg && large=$ATTACHED
+	attach "$HOME/a.png" image/svg+xml && svg=$ATTACHED
 	one "$(jq -n --arg a "$png" --arg b "$large" --arg c "$svg" '{message: "look", attachments: [
 		{name: "../../e v\"il", object_id: $a}, {name: "l", object_id: $b}, {object_id: $c}]}')"
 	[ "$(jq -r .message <<<"$output")" = seen ]
@@ -319,7 +319,7 @@ fails_with() {
 	gateway "$(says ok)"
 	echo note >"$HOME/note"
 	attach "$HOME/note" text/plain
-	jq -nc --arg t "$CMD" --arg o "$OBJECT" '{event_id: "evt_1", topic_id: $t,
+	jq -nc --arg t "$CMD" --arg o "$ATTACHED" '{event_id: "evt_1", topic_id: $t,
 		event_type: "composer.text", cursor: "c", metadata: {correlation_id: "corr-1"},
 		payload: {content: "see", format: "markdown", attachments: [
 		{name: "n", payload_object_id: $o, content_type: "text/plain", size_bytes: 5}]}}' |

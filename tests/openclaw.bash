@@ -43,7 +43,7 @@ calls() {
 # post PAYLOAD [TYPE]: publishes it, as anyone would: curl and a token.
 post() {
 	jq -nc --argjson p "$1" --arg t "${2:-openclaw.request}" \
-		'{type: $t, payload: $p}' >"$HOME/post"
+		"{$(by_dialect type event_type): \$t, payload: \$p}" >"$HOME/post"
 	curl -sS --fail -o "$HOME/posted" -X POST -H "$AUTH" \
 		--data-binary "@$HOME/post" "$HUB_URL/topics/$CMD/events"
 }
@@ -81,14 +81,23 @@ one() {
 	output=$(answers | tail -n 1)
 }
 
-# attach TEXT-FILE TYPE: stores it, as curl does; $OBJECT is its id.
+# attach TEXT-FILE TYPE: stores it, as curl does; $ATTACHED is its id.
 attach() {
-	curl -sS --fail -H "$AUTH" "$HUB_URL/topics/$CMD/payloads" -d "$(jq -n \
+	local topic=$HUB_URL/topics/$CMD
+	curl -sS --fail -H "$AUTH" "$topic/payloads" -d "$(jq -n \
 		--arg t "$2" --arg n "${1##*/}" --argjson s "$(wc -c <"$1")" \
-		'{content_type: $t, filename: $n, size: $s}')" >"$HOME/place"
-	OBJECT=$(jq -r .object_id "$HOME/place")
-	curl -sS --fail -T "$1" -H "Content-Type: $2" \
-		"$(jq -r .upload_url "$HOME/place")"
+		"$(by_dialect '{content_type: $t, filename: $n, size: $s}' \
+			'{content_type: $t, size_bytes: $s}')")" >"$HOME/place"
+	ATTACHED=$(jq -r "$OBJECT" "$HOME/place")
+	jq -r '.required_headers // {} | to_entries[] | "\(.key): \(.value)"' \
+		"$HOME/place" >"$HOME/headers"
+	[ "$DIALECT" = oauth ] || echo "Content-Type: $2" >"$HOME/headers"
+	curl -sS --fail -T "$1" -H "@$HOME/headers" \
+		"$(jq -r '.upload_url // .presigned_put_url' "$HOME/place")"
+	# There an object is to be had once an event is it.
+	[ "$DIALECT" = classic ] || curl -sS --fail -o "$HOME/posted" \
+		-H "$AUTH" "$topic/events" -d "$(jq -n --arg o "$ATTACHED" \
+			'{event_type: "file", payload_object_id: $o}')"
 }
 
 all_answered() {
