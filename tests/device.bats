@@ -5,6 +5,9 @@
 # shellcheck disable=SC2030,SC2031 # a test is a subshell, and so it should be
 load helper
 
+# A preloaded library comes before the sanitizer's.
+export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
 REGISTER='POST /oauth/register status=201 body="{\"client_id\":\"cli_1\"}"'
 AUTHORIZE='POST /oauth/device/authorize body="{\"device_code\":\"dvc_not-for-any-log-1\",\"user_code\":\"ABCD-EFGH\",\"verification_uri\":\"$URL/device\",\"verification_uri_complete\":\"$URL/device?c=1\\u001b[2J\",\"expires_in\":900,\"interval\":1}"'
 CREDENTIALS=.agentrux/credentials.json
