@@ -383,6 +383,7 @@ start_agent() {
 		jq -c --unbuffered "{request_id: .payload.request_id, status: \"completed\",
 			message: (\"re: \" + .payload.message), attachments: [{name: \"x\"}]}" |
 		agentrux-publish --lines -t openclaw.response "$2"' - "$T" "$R" 7>&-
+	local pong=$LAST_PID
 	use agentrux_send_message "{\"topic_id\":\"$T\",\"message\":\"h\\\"i\",\"reply_topic\":\"$R\",\"timeout_seconds\":60,\"conversation_key\":\"k\"}"
 	is '.result.structuredContent | .event_id and .request_id ==
 		.reply.payload.request_id and .reply.payload.message == "re: h\"i"'
@@ -393,6 +394,7 @@ start_agent() {
 	use agentrux_send_message "{\"topic_id\":\"$R\",\"message\":\"x\",\"reply_topic\":\"$T\",\"timeout_seconds\":1}"
 	is '.result.isError'
 	[[ $TEXT == "no reply within 1 s"*request_id* ]]
+	pkill -P "$pong"
 	finish
 }
 
