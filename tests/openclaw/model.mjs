@@ -33,6 +33,7 @@ async function think(body) {
   const asked = messages.findLastIndex((m) => m.role === "user" && textOf(m).includes("begins -----"));
   const answers = messages.slice(asked + 1).filter((m) => m.role === "tool");
   const tools = body.tools ?? [];
+  const topic_id = all.match(/topic_id\s+([A-Za-z0-9_-]+)/)?.[1];
   if (/^[45][0-9][0-9]$/.test(act)) return { status: Number(act) };
   if (act.startsWith("slow")) await nap(Number(act.slice(4)) || 3000);
   if (act === "empty") return { text: "" };
@@ -44,10 +45,12 @@ async function think(body) {
   if (act === "recall") return { text: "before: " + (all.match(/remember ([a-z]+)/)?.[1] ?? "nothing") };
   if (act === "exec" && !answers.length)
     return { call: { name: "exec", arguments: JSON.stringify({ command: "touch " + process.env.CANARY }) } };
-  if (act === "run" && !answers.length) return { call: toolCall(tools, "exec", { command: ["uname", "-s"] }) };
+  if (act === "run" && !answers.length)
+    return { call: toolCall(tools, "exec", { command: all.match(/command <(.*?)>/)?.[1] ?? "" }) };
+  if (act === "publish" && !answers.length)
+    return { call: toolCall(tools, "agentrux_publish", { topic_id, event_type: "check.said", payload: { said: "by the model" } }) };
   if (act === "upload" && !answers.length) {
     const turn = all.match(/turn ([0-9a-f]{24})\./g)?.pop().slice(5, 29);
-    const topic_id = all.match(/topic_id\s+([A-Za-z0-9_-]+)/)?.[1];
     return { call: toolCall(tools, "agentrux_upload", { topic_id, path: "made.txt", turn }) };
   }
   if (answers.length) return { text: "tool said: " + textOf(answers.pop()).slice(0, 2000) };
