@@ -998,7 +998,7 @@ static int ask(struct http *h, const struct http_request *r,
 	struct http_call *c = start(h, r, e);
 	int status = -1;
 
-	*a = (struct http_answer){ .retry_after_ms = -1 };
+	*a = (struct http_answer){ .retry_after_ms = -1, .unsent = c == NULL };
 	*next = NULL;
 	if (c == NULL)
 		return -1;
