@@ -15,8 +15,8 @@
 struct tool_env {
 	const char *home, *base_url; /* as the options have them, or NULL */
 	long retry_ms;
-	int root; /* the folder for files and commands */
-	const struct policy *policy;
+	int root;		     /* the folder for files and commands */
+	const struct policy *policy; /* as it was at the start, for the list */
 };
 
 /* One call, in a process of its own. */

@@ -611,6 +611,23 @@ refuses() {
 	done
 }
 
+@test "a policy that changes under a running server counts from then on" {
+	policy 'echo one' 'echo two'
+	start_mcp
+	initialize
+	runs '["echo","one"]'
+	policy 'echo two'
+	refuses '["echo","one"]'
+	runs '["echo","two"]'
+	echo '{"execPolicy":{"enabled":false}}' >"$HOME/.agentrux/config.json"
+	refuses '["echo","two"]'
+	echo '{' >"$HOME/.agentrux/config.json"
+	use exec '{"command":["echo","two"]}'
+	is '.result.isError'
+	run ! grep -q '\[exit status' <<<"$TEXT"
+	finish
+}
+
 @test "a policy that cannot be relied on stops the program with 78" {
 	local config
 	mkdir -m 700 "$HOME/.agentrux"
