@@ -28,7 +28,9 @@ static int select_one(
 			memcmp(all[i]->name, name, len) == 0)
 			break;
 	if (i == N_ALL)
-		return err_set(e, EX_USAGE, "there is no tool '%.*s'",
+		return err_set(e, EX_USAGE,
+			"--tools: there is no tool '%.*s'; agentrux-mcp(1) "
+			"lists them",
 			(int)(len < 80 ? len : 80), name);
 	for (j = 0; j < t->n && t->offered[j] != all[i]; j++)
 		;
