@@ -259,7 +259,7 @@ https://example.com$HOME/c file://e.txt P=/bin:bin $HOME" ]
 	first=$(grep -anF "$mark begins" "$HOME/prompt" | cut -d: -f1)
 	last=$(grep -anF "$mark ends" "$HOME/prompt" | cut -d: -f1)
 	[ "$last" -eq "$(wc -l <"$HOME/prompt")" ]
-	for word in obey elsewhere 'request 0' metadata; do
+	for word in obey elsewhere 'request 0 ends' metadata; do
 		! head -n "$first" "$HOME/prompt" | grep -aqF "$word" || false
 	done
 	one "$(cat "$HOME/p")"
