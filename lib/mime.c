@@ -1,11 +1,13 @@
 #include "mime.h"
 
 #include "err.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <magic.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TYPE_SIZE = 256 };
+enum { TYPE_SIZE = 256, LOOK_MS = 5000 };
 
 static const char unknown[] = "application/octet-stream";
 
@@ -119,10 +121,12 @@ static void look(magic_t magic, const void *head, size_t len, int to)
 	_exit(write(to, type, n) == (ssize_t)n ? 0 : 1);
 }
 
-/* What the bytes look like; false: nobody knows. */
+/* What the bytes look like; false: nobody knows. Nor does who takes too long:
+ * the bytes may be made for that. */
 static bool find_out(
 	struct mime *m, const void *head, size_t len, char type[TYPE_SIZE])
 {
+	struct pollfd in = { .events = POLLIN };
 	ssize_t n = 0, got = 0;
 	int fds[2];
 	pid_t pid;
@@ -133,7 +137,12 @@ static bool find_out(
 	if (pid == 0)
 		look(m->magic, head, len, fds[1]);
 	close(fds[1]);
+	in.fd = fds[0];
 	while (pid > 0 && n < TYPE_SIZE - 1) {
+		if (stop_poll(&in, 1, LOOK_MS) <= 0) {
+			kill(pid, SIGKILL);
+			break;
+		}
 		got = read(fds[0], type + n, (size_t)(TYPE_SIZE - 1 - n));
 		if (got == 0 || (got < 0 && errno != EINTR))
 			break;
