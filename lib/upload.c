@@ -1,6 +1,7 @@
 #include "upload.h"
 
 #include "hash.h"
+#include "hashing.h"
 #include "json.h"
 #include "presigned.h"
 #include "stop.h"
@@ -24,8 +25,8 @@ bool upload_type_ok(const char *type)
 
 /* What is known of the file so far. */
 struct sum {
-	struct hash *hash; /* NULL: it is not wanted, or taken */
-	off_t at;	   /* so many bytes were read, and are in it */
+	struct hashing *hash; /* NULL: it is not wanted, or taken */
+	off_t at;	      /* so many bytes were read, and are in it */
 	unsigned char sum[HASH_LEN];
 };
 
@@ -38,7 +39,7 @@ static void sum_add(void *ctx, const void *block, size_t n, off_t at)
 	if (end <= s->at)
 		return;
 	if (s->hash)
-		hash_add(s->hash, (const char *)block + (s->at - at),
+		hashing_add(s->hash, (const char *)block + (s->at - at),
 			(size_t)(end - s->at));
 	s->at = end;
 }
@@ -46,7 +47,7 @@ static void sum_add(void *ctx, const void *block, size_t n, off_t at)
 static void sum_take(struct sum *s)
 {
 	if (s->hash)
-		hash_end(s->hash, s->sum);
+		hashing_end(s->hash, s->sum);
 	s->hash = NULL;
 }
 
@@ -160,7 +161,7 @@ int upload_object(const struct upload *u, const struct source *f,
 	 * it is taken on the way. */
 	bool before = u->api->dialect->wants_checksum;
 	bool wanted = before || u->checksum;
-	struct sum sum = { .hash = wanted ? hash_new() : NULL };
+	struct sum sum = { .hash = wanted ? hashing_start() : NULL };
 	struct transfer t = { .u = u, .f = f, .sum = &sum, .o = o };
 	char base64[HASH_BASE64_MAX];
 	int r = before ? sum_file(&sum, f, e) : 0;
