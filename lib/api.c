@@ -155,7 +155,7 @@ static bool may_try_again(
 	wait = backoff_next(pause, e->retry_ms);
 	if (backoff_clock_ms() + wait > end)
 		return false;
-	say_detail(1, "%s; again in %ld ms", e->text, wait);
+	say_again(1, e->text, wait);
 	if (stop_sleep(wait))
 		return true;
 	err_stopped(e);
@@ -182,6 +182,8 @@ static int call(struct api *a, const struct wire_request *r, take_fn *take,
 			if (status < 0)
 				err_prefix(e, "%s", r->what);
 		}
+		if (status < 0)
+			err_later(e);
 		http_answer_release(&answer);
 	} while (status < 0 && may_try_again(a, &pause, end, e));
 	if (status == 0)

@@ -196,6 +196,8 @@ static int by_secret(struct auth *a, struct err *e)
 	wire_request_init(&r, "getting a token");
 	a->dialect->token_request(&r, a->cred);
 	status = ask(a, &r, &unsent, e);
+	if (status < 0)
+		err_later(e);
 	wire_request_release(&r);
 	return status;
 }

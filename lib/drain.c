@@ -232,10 +232,7 @@ static int on_no_page(
 				!auth_is_blocked(&r->d->api->auth) &&
 				!auth_is_blocked(&r->d->setup->auth))) {
 			q->retry_ms = now + wait;
-			if (r->hints_open)
-				say("%s; trying again", why->text);
-			else
-				say_detail(1, "%s; trying again", why->text);
+			say_again(r->hints_open ? 0 : 1, why->text, -1);
 			return 0;
 		}
 	}

@@ -89,6 +89,19 @@ int err_prefix(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
+static const char remedy[] = "; try again later";
+
+int err_later(struct err *e)
+{
+	size_t len;
+
+	if (e && e->code == EX_TEMPFAIL && strstr(e->text, "; ") == NULL) {
+		len = strlen(e->text);
+		snprintf(e->text + len, sizeof e->text - len, "%s", remedy);
+	}
+	return -1;
+}
+
 int err_stopped(struct err *e)
 {
 	return err_set(e, ERR_STOPPED, "told to end");
@@ -186,6 +199,19 @@ void say_detail(int level, const char *fmt, ...)
 	va_start(ap, fmt);
 	say_va(fmt, ap);
 	va_end(ap);
+}
+
+void say_again(int level, const char *why, long wait_ms)
+{
+	size_t len = strlen(why), tail = sizeof remedy - 1;
+
+	if (len >= tail && strcmp(why + len - tail, remedy) == 0)
+		len -= tail;
+	if (wait_ms < 0)
+		say_detail(level, "%.*s; trying again", (int)len, why);
+	else
+		say_detail(
+			level, "%.*s; again in %ld ms", (int)len, why, wait_ms);
 }
 
 void say_status(const char *text)

@@ -56,6 +56,10 @@ int err_errno(struct err *e, const char *fmt, ...)
 int err_prefix(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Puts "; try again later" behind a temporary error that names no remedy;
+ * returns -1. */
+int err_later(struct err *e);
+
 /* Fills `e` as told to end (ERR_STOPPED); returns -1. */
 int err_stopped(struct err *e);
 
@@ -69,6 +73,11 @@ int say_level(void);
 
 /* An error or a warning that the user must see: printed at any verbosity. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A temporary error after which the program itself tries again, in wait_ms (-1:
+ * not said): that stands where the user was told to. At `level` 0 as say_info,
+ * above as say_detail. */
+void say_again(int level, const char *why, long wait_ms);
 
 /* Progress and good news: not printed after -q. */
 void say_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

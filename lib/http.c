@@ -885,6 +885,11 @@ int http_result(
 		return err_set(e, EX_CONFIG,
 			"%s: %s; look at CURL_CA_BUNDLE and SSL_CERT_FILE",
 			c->shown, reason(c));
+	if (c->code == CURLE_PEER_FAILED_VERIFICATION)
+		return err_set(e, EX_TEMPFAIL,
+			"%s: %s; look at the clock, the address and "
+			"CURL_CA_BUNDLE",
+			c->shown, reason(c));
 	if (c->code != CURLE_OK)
 		return err_set(e, EX_TEMPFAIL, "%s: %s", c->shown, reason(c));
 	return 0;

@@ -155,7 +155,7 @@ static int look(struct wait *w, struct buf *line, struct err *e)
 		found = search(w, &page, line);
 		api_page_release(&page);
 	} else if (found < 0 && e->code == EX_TEMPFAIL) {
-		say_detail(1, "%s; trying again", e->text);
+		say_again(1, e->text, -1);
 		w->woken = false;
 		w->look_ms = backoff_clock_ms() +
 			     (e->retry_ms > LOOK_MS ? e->retry_ms : LOOK_MS);

@@ -226,9 +226,9 @@ static void later(struct stream *s, long floor_ms, const char *why)
 	if (!s->down && now - s->set->told_ms >= TOLD_APART_MS) {
 		s->set->told_ms = now;
 		s->told = true;
-		say_info("%s; trying again", why);
+		say_again(0, why, -1);
 	} else {
-		say_detail(1, "%s; again in %ld ms", why, wait);
+		say_again(1, why, wait);
 	}
 	s->down = true;
 }
@@ -296,10 +296,7 @@ static int get_token(struct stream_set *set, struct err *e)
 	}
 	set->token_ms = backoff_clock_ms() +
 			backoff_next(&set->token_pause, why.retry_ms);
-	if (!set->token_told)
-		say_info("%s; trying again", why.text);
-	else
-		say_detail(1, "%s; trying again", why.text);
+	say_again(set->token_told ? 1 : 0, why.text, -1);
 	set->token_told = true;
 	return 1;
 }

@@ -172,9 +172,13 @@ static const char *remedy(int status)
 		return "; the secret was rotated or revoked: activate again";
 	case 403:
 		return "; ask for a grant";
+	case 404:
+		return "; look at the id, and at the base URL";
 	case 429:
 		return "; wait, the service allows no more for now";
 	default:
+		if (status / 100 == 3)
+			return "; is the base URL the service's own?";
 		return status >= 500 ? "; try again later" : "";
 	}
 }
@@ -184,9 +188,8 @@ static int report(const char *what, const struct wire_error *we, bool by_code,
 {
 	/* RFC 6749 allows 400 for it as well. */
 	int status = strcmp(we->code, "invalid_client") ? we->status : 401;
-	const char *then = by_code && (status == 401 || status == 403)
-				   ? ""
-				   : remedy(status);
+	const char *then =
+		by_code && status >= 401 && status <= 404 ? "" : remedy(status);
 
 	return err_set(e, wire_exit_code(status),
 		"%s: the service answered %d%s%s%s%s%s", what, we->status,

@@ -88,6 +88,30 @@ static void a_prefix_goes_in_front(void **state)
 	assert_string_equal(e.text, "first: asking them: refused");
 }
 
+static void temporary_errors_say_what_to_do(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	err_set(&e, EX_TEMPFAIL, "reading: reset");
+	assert_int_equal(err_later(&e), -1);
+	err_later(&e);
+	assert_string_equal(e.text, "reading: reset; try again later");
+	catch_stderr();
+	say_again(0, e.text, -1);
+	say_again(0, e.text, 20);
+	say_again(0, "reading: busy; wait", -1);
+	say_again(1, "not said", -1);
+	assert_string_equal(stderr_text(),
+		"agentrux: reading: reset; trying again\n"
+		"agentrux: reading: reset; again in 20 ms\n"
+		"agentrux: reading: busy; wait; trying again\n");
+	err_set(&e, EX_NOPERM, "reading: refused");
+	err_later(&e);
+	assert_string_equal(e.text, "reading: refused");
+	assert_int_equal(err_later(NULL), -1);
+}
+
 static void a_caller_that_does_not_care_passes_null(void **state)
 {
 	(void)state;
@@ -276,6 +300,7 @@ int main(void)
 		cmocka_unit_test(setting_fills_code_and_text),
 		cmocka_unit_test(the_systems_reason_is_appended),
 		cmocka_unit_test(a_prefix_goes_in_front),
+		cmocka_unit_test(temporary_errors_say_what_to_do),
 		cmocka_unit_test(a_caller_that_does_not_care_passes_null),
 		cmocka_unit_test(long_text_is_cut),
 		cmocka_unit_test(a_message_names_the_program),
