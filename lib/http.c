@@ -694,6 +694,8 @@ static void leave_pool(struct http_call *c)
 static void finish(struct http_call *c)
 {
 	leave_pool(c);
+	curl_easy_getinfo(
+		c->easy, CURLINFO_SIZE_UPLOAD_T, &c->answer.body_sent);
 	c->done = true;
 	show_body(c, '<', c->answer.body.data, c->answer.body.len);
 	tell(c);

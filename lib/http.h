@@ -93,6 +93,7 @@ struct http_answer {
 	long retry_after_ms; /* -1: not said */
 	time_t date;	     /* the server's Date, 0: not said */
 	int64_t asked_ms;    /* on our clock, when the request was started */
+	int64_t body_sent;   /* so much of the request's body had left */
 	bool unsent;	     /* none came, for nothing of the request left */
 	bool replayed;	     /* Idempotent-Replayed: true */
 };

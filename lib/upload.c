@@ -126,7 +126,7 @@ static int put(void *ctx, struct err *e)
 		&a, e);
 	if (r == 0 && (a.status < 200 || a.status >= 300))
 		r = presigned_refusal(&a, e);
-	else if (r == 0 && t->sum->at < f->st.st_size)
+	else if (r == 0 && a.body_sent < f->st.st_size)
 		r = err_set(e, EX_TEMPFAIL,
 			"the storage answered %d before it had all", a.status);
 	else if (r == 0)

@@ -41,6 +41,12 @@ prepare_faults() {
 	echo hello >hello.txt
 }
 
+stop_faults() {
+	kill "$FAULTS_PID"
+	wait "$FAULTS_PID" || true
+	rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+}
+
 # The logged request number N of those whose first line matches REGEX.
 request() {
 	grep -lE -m1 "$2" "$FAULTS_LOG"/*.req | sed -n "$1p" | xargs cat
@@ -198,9 +204,7 @@ ends() {
 		prepare_faults "POST /topics/*/payloads status=${pair%:*}"
 		run "-${pair#*:}" agentrux-upload --retry-time 0 "$T" hello.txt
 		[ "$(requests '^PUT ')" = 0 ]
-		kill "$FAULTS_PID"
-		wait "$FAULTS_PID" || true
-		rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+		stop_faults
 	done
 }
 
@@ -245,6 +249,35 @@ ends() {
 	run -0 agentrux-upload --checksum "$T" empty
 	[ "$(jq -r .checksum_sha256 <<<"$output")" = \
 		"$(sha256sum empty | cut -d' ' -f1)" ]
+}
+
+@test "a storage that says yes before it has all is not believed" {
+	early='no-read header="Connection: close"'
+	prepare_faults "PUT /put/* status=201 $early" "PUT /put/* status=200"
+	truncate -s 30M big
+	run -0 agentrux-upload "$T" big
+	[ "$(requests '^PUT ')" = 2 ]
+	stop_faults
+	# Nor where an earlier attempt, which failed, had brought it all.
+	prepare_faults "PUT /put/* status=503 no-log" "PUT /put/* $early" \
+		"PUT /put/* no-log"
+	run -0 agentrux-upload --checksum "$T" big
+	[ "$(requests '^PUT ')" = 3 ]
+	stop_faults
+	# One that reads on behind its answer has it all in the end.
+	prepare_faults "PUT /put/* no-read"
+	run -0 agentrux-upload "$T" big
+	[ "$(requests '^PUT ')" = 1 ]
+}
+
+@test "a storage that refuses before it has all, and closes, is heard" {
+	for pair in 403:77 400:65 413:65; do
+		prepare_faults "PUT /put/* status=${pair%:*} no-read header='Connection: close' body='<Code>TooMuch</Code>'"
+		truncate -s 300M big
+		run "-${pair#*:}" --separate-stderr agentrux-upload "$T" big
+		[[ $stderr == *"answered ${pair%:*} TooMuch"* ]]
+		stop_faults
+	done
 }
 
 @test "standard input of unknown length, under a name of its own" {
