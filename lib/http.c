@@ -12,14 +12,16 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
 	POLL_MAX = 14,	 /* descriptors of a caller */
 	EVENTS_MAX = 64, /* taken from the kernel at a time */
-	/* poll(2)'s clock stands still while the machine sleeps and ours goes
-	 * on: look at it soon after waking up. */
-	WAIT_MAX_MS = 3000,
+	/* poll(2)'s clock stands still while the machine sleeps: what takes
+	 * longer than the first of these is left to a timer on our own. */
+	POLL_MAX_MS = 3000,
+	WAIT_MAX_MS = 3600000,
 	/* Rounds of reading before anything is declared overdue. */
 	CATCH_UP = 1000,
 	SHOWN_BODY = 2048,
@@ -42,6 +44,7 @@ struct pool {
 
 struct http {
 	int epoll_fd;
+	int timer_fd;	    /* in epoll_fd, as if of a pool 0 */
 	int broken;	    /* errno of what makes going on impossible */
 	struct pool *pool;  /* for new calls; NULL: to be made */
 	struct pool *pools; /* all of them */
@@ -157,9 +160,12 @@ static void pools_prune(struct http *h)
 struct http *http_new(bool allow_http)
 {
 	struct http *h = xcalloc(1, sizeof *h);
+	struct epoll_event edge = { .events = EPOLLIN | EPOLLET };
 
 	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (h->epoll_fd < 0)
+	h->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
+	if (h->epoll_fd < 0 || h->timer_fd < 0 ||
+		epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, h->timer_fd, &edge) < 0)
 		h->broken = errno;
 	h->due_ms = INT64_MAX;
 	h->allow_http = allow_http;
@@ -178,6 +184,8 @@ void http_free(struct http *h)
 	pools_prune(h);
 	if (h->epoll_fd >= 0)
 		close(h->epoll_fd);
+	if (h->timer_fd >= 0)
+		close(h->timer_fd);
 	free(h);
 }
 
@@ -816,10 +824,11 @@ static void move(struct http *h)
 	pools_prune(h);
 }
 
-/* How long poll(2) may wait. */
+/* How long poll(2) may wait, -1: until the timer says so. */
 static int wait_ms(const struct http *h, long timeout_ms)
 {
 	int64_t now = backoff_clock_ms(), wait = WAIT_MAX_MS;
+	struct itimerspec timer = { 0 };
 	const struct pool *p;
 
 	if (timeout_ms >= 0 && timeout_ms < wait)
@@ -829,7 +838,14 @@ static int wait_ms(const struct http *h, long timeout_ms)
 	for (p = h->pools; p; p = p->next)
 		if (p->timer_ms >= 0 && p->timer_ms - now < wait)
 			wait = p->timer_ms - now;
-	return wait > 0 ? (int)wait : 0;
+	if (h->broken || wait <= 0)
+		return 0;
+	if (wait <= POLL_MAX_MS)
+		return (int)wait;
+	timer.it_value.tv_sec = wait / 1000;
+	timer.it_value.tv_nsec = wait % 1000 * 1000000;
+	return timerfd_settime(h->timer_fd, 0, &timer, NULL) == 0 ? -1
+								  : POLL_MAX_MS;
 }
 
 int http_poll(struct http *h, struct pollfd *fds, unsigned n, long timeout_ms,

@@ -88,6 +88,14 @@ errs() {
 	grep -qE "$1" "$OUT.err"
 }
 
+# asleep_for SECONDS: watch was not woken in so long.
+asleep_for() {
+	local before
+	before=$(grep '^voluntary' "/proc/$WATCH/status")
+	sleep "$1"
+	[ "$(grep '^voluntary' "/proc/$WATCH/status")" = "$before" ]
+}
+
 # A hub with one topic that may be read and written.
 one_topic() {
 	OUT=$BATS_TEST_TMPDIR/watch
@@ -544,6 +552,14 @@ publish() {
 	run -64 agentrux-watch --exclude-self up
 	[[ $output == *oauth* ]]
 	run -64 agentrux-watch --base-url http://example.org up
+}
+
+@test "sleeps while nothing happens" {
+	plan "$(stream up ': hi\n\n' hold)"
+	watch --poll 0 --idle 1h up
+	wait_for 5 has_hints connected
+	# It may act once more when what it asked for was bounded.
+	wait_for 30 asleep_for 5
 }
 
 @test "shows with -vv what is said, but no secret" {
