@@ -541,19 +541,30 @@ static void set_body(struct http_call *c, const struct http_request *r)
 		curl_easy_setopt(q, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
 static void set_trust(CURL *q)
 {
+	const curl_version_info_data *own = curl_version_info(CURLVERSION_NOW);
 	const char *ca_file = home_ca_file();
 	const char *ca_dir = home_ca_dir();
-	const char *own = curl_version_info(CURLVERSION_NOW)->cainfo;
 
+	/* Many a system sets the variables to what it trusts anyway. */
+	if (same(ca_file, own->cainfo))
+		ca_file = NULL;
+	if (same(ca_dir, own->capath))
+		ca_dir = NULL;
 	if (ca_file)
 		curl_easy_setopt(q, CURLOPT_CAINFO, ca_file);
 	if (ca_dir)
 		curl_easy_setopt(q, CURLOPT_CAPATH, ca_dir);
 	/* With nothing but the system's one file, curl reads it once and not
 	 * for every connection. */
-	if (!ca_file && !ca_dir && own && access(own, R_OK) == 0)
+	if (!ca_file && !ca_dir && own->cainfo &&
+		access(own->cainfo, R_OK) == 0)
 		curl_easy_setopt(q, CURLOPT_CAPATH, NULL);
 }
 

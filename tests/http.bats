@@ -131,6 +131,27 @@ tls_hub() {
 	[[ $output == *CURL_CA_BUNDLE* ]]
 }
 
+@test "TLS: what the system trusts is read once, whether variables name it or not" {
+	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
+	certs=/etc/ssl/certs
+	[ -r $certs/ca-certificates.crt ] || skip "no such system"
+	tls_hub
+	credentials
+	refused() { [ "$(grep -c 'certificate' "$BATS_TEST_TMPDIR/out.err")" -ge 3 ]; }
+	for set in "" "SSL_CERT_DIR=$certs CURL_CA_BUNDLE=$certs/ca-certificates.crt"; do
+		# shellcheck disable=SC2086 # words are meant
+		background "$BATS_TEST_TMPDIR/out" env -u CURL_CA_BUNDLE \
+			-u SSL_CERT_FILE -u SSL_CERT_DIR $set \
+			ASAN_OPTIONS=detect_leaks=0 \
+			strace -f -e openat -o "$BATS_TEST_TMPDIR/opened" \
+			agentrux-watch -v --max-backoff 1 up
+		wait_for 8 refused # on three connections
+		pkill -P "$LAST_PID"
+		wait "$LAST_PID"
+		[ "$(grep -c 'ca-certificates.crt' "$BATS_TEST_TMPDIR/opened")" -eq 1 ]
+	done
+}
+
 @test "SIGTERM ends a request that nobody answers within a second" {
 	plan 'POST /auth/token hang'
 	background "$BATS_TEST_TMPDIR/out" agentrux-token
