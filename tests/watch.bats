@@ -572,20 +572,147 @@ publish() {
 
 # --- many ---
 
-@test "a thousand topics fit in one process, beside each other, under 30 MiB" {
-	plan "GET /topics/* $STREAM body=\": hi\\n\\n\" hold"
-	ulimit -Sn 256
+# thousand: watches so many topics until each has its first line.
+thousand() {
+	local topics
 	mapfile -t topics < <(seq -f 'topic-%g' 1 1000)
 	watch --poll 0 "${topics[@]}"
 	all() { [ "$(wc -l <"$OUT")" -ge 1000 ]; }
 	wait_for 15 all
 	[ "$(jq -r .topic_id "$OUT" | sort -u | wc -l)" -eq 1000 ]
 	[ "$(requests '^POST /auth/token')" -eq 1 ]
-	if ! grep -q __asan_init "$BUILD/bin/agentrux-watch"; then
-		kib=$(awk '/^VmHWM/ { print $2 }' "/proc/$WATCH/status")
-		echo "$kib KiB"
-		[ "$kib" -lt 30720 ]
-	fi
+}
+
+under_30_mib() {
+	local kib
+	kib=$(awk '/^VmHWM/ { print $2 }' "/proc/$WATCH/status")
+	echo "$kib KiB"
+	[ "$kib" -lt 30720 ] || grep -q __asan_init "$BUILD/bin/agentrux-watch"
+}
+
+# How many sockets watch has; one or two are no connection.
+sockets() {
+	find "/proc/$WATCH/fd" -lname 'socket:*' | wc -l
+}
+
+@test "a thousand topics fit in one process, beside each other, under 30 MiB" {
+	plan "GET /topics/* $STREAM body=\": hi\\n\\n\" hold"
+	ulimit -Sn 256
+	thousand
+	[ "$(sockets)" -ge 1000 ]
+	under_30_mib
 	kill -TERM "$WATCH"
 	ends 1 0
+}
+
+# --- HTTP/2 over TLS ---
+
+# front [OPTIONS…]: a front end before the server, at $AGENTRUX_BASE_URL from
+# then on. Its pid is in $FRONT_PID.
+front() {
+	local dir=$BATS_TEST_TMPDIR
+	PATH=$PATH:/usr/sbin
+	command -v nghttpx >/dev/null || skip "no nghttpx"
+	BACK_PORT=${AGENTRUX_BASE_URL##*:}
+	[ -e "$dir/cert.pem" ] || openssl req -x509 -newkey ec -pkeyopt \
+		ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost \
+		-keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+	export CURL_CA_BUNDLE=$dir/cert.pem
+	wait_for 10 fronted "" "$@"
+	AGENTRUX_BASE_URL=https://localhost:$FRONT_PORT
+}
+
+# front_again [OPTIONS…]: one more, at the same address.
+front_again() {
+	wait_for 10 fronted "$FRONT_PORT" "$@"
+}
+
+# fronted PORT [OPTIONS…]: is the port, or one that is free, ours now?
+fronted() {
+	FRONT_PORT=${1:-$(free_port)}
+	shift
+	background "$BATS_TEST_TMPDIR/front" nghttpx --conf=/dev/null \
+		--frontend="127.0.0.1,$FRONT_PORT" \
+		--backend="127.0.0.1,$BACK_PORT" --workers=1 --no-ocsp \
+		--rlimit-nofile=4096 "$@" \
+		"$BATS_TEST_TMPDIR/key.pem" "$BATS_TEST_TMPDIR/cert.pem"
+	FRONT_PID=$LAST_PID
+	wait_for 10 grep -qE 'worker thread|FATAL' "$BATS_TEST_TMPDIR/front.err"
+	run ! grep FATAL "$BATS_TEST_TMPDIR/front.err"
+}
+
+# One that the kernel gave to a server which has ended.
+free_port() {
+	background "$BATS_TEST_TMPDIR/free" \
+		"$BUILD/tests/faults" /dev/null "$BATS_TEST_TMPDIR"
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/free"
+	kill "$LAST_PID"
+	wait "$LAST_PID" || true
+	sed 's/.*://' "$BATS_TEST_TMPDIR/free"
+}
+
+@test "HTTP/2: a thousand topics share few connections, under 30 MiB" {
+	plan "GET /topics/* $STREAM body=\": hi\\n\\n\" hold"
+	front --frontend-http2-max-concurrent-streams=100
+	thousand
+	[ "$(sockets)" -lt 100 ]
+	under_30_mib
+	kill -TERM "$WATCH"
+	ends 1 0
+}
+
+@test "HTTP/2: topics beyond what a connection may carry get further ones" {
+	plan "GET /topics/* $STREAM body=\"data: 1\\n\\n\" hold"
+	front --frontend-http2-max-concurrent-streams=1
+	watch --poll 0 a b c d e
+	for topic in a b c d e; do
+		wait_for 5 has_hints "connected event" "$topic"
+	done
+	[ "$(sockets)" -ge 5 ]
+}
+
+@test "HTTP/2: a stream that falls silent is opened anew, those beside it stay" {
+	plan "$(stream quiet ': hi\n\n' hold)" \
+		"$(stream up "$(printf ':%.0s' {1..900})" drip=300)"
+	front
+	watch --idle 3 --max-backoff 1 up quiet
+	wait_for 8 has_hints "connected connected" quiet
+	errs 'watching quiet: .*no byte came within 3 s'
+	has_hints connected up
+	[ "$(requests "^GET $UP")" -eq 1 ]
+}
+
+@test "HTTP/2: a front end that goes lets its streams end, then they go elsewhere" {
+	plan "$(stream up 'data: 1\n\n' hold)" "$(stream a '::::::::::\n' drip=300)" \
+		"$(stream a ': hi\n\n' hold)"
+	front
+	watch -v --max-backoff 1 --poll 0 a up
+	wait_for 5 has_hints connected a
+	wait_for 5 has_hints "connected event" up
+	old=$FRONT_PID
+	kill -QUIT "$old" # GOAWAY
+	front_again
+	wait_for 10 has_hints "connected connected" a
+	[ "$(requests "^GET $UP")" -eq 1 ]
+	errs 'watching a: the stream ended'
+	kill -KILL "$old"
+	wait_for 10 has_hints "connected event connected event" up
+}
+
+@test "HTTP/2: a hub behind a front end is heard" {
+	one_topic --heartbeat 1s
+	front
+	watch "$TOPIC"
+	wait_for 5 has_hints connected
+	publish one
+	wait_for 5 has_hints "connected event"
+	kill -KILL "$FRONT_PID"
+	wait_for 5 errs 'trying again'
+	AGENTRUX_BASE_URL=$HUB_URL publish two
+	front_again
+	wait_for 20 had_hints "connected event connected"
+	publish three
+	last() { [ "$(tail -n 1 "$OUT" | jq -r "[.hint, .latest // 3] | @tsv")" = "event	3" ]; }
+	wait_for 5 last
 }
