@@ -243,29 +243,52 @@ static void find_next(struct api_page *page, const struct dialect_listing *l)
 		page->next = position_text(page->events[page->n - 1].position);
 }
 
-/* Finds the events of a page that was checked. */
-static int split(
-	struct api *a, struct slice doc, struct api_page *page, struct err *e)
+/* Checks a page. Bytes that are no UTF-8 cost only the event that they are in,
+ * so they are looked for once it is known that there are some. */
+static int check(struct api_page *page, struct slice *doc,
+	struct slice_ends *ends, bool *utf8, struct err *e)
 {
+	const char *text = buf_text(&page->text);
+	size_t bad, len = page->text.len;
+
+	*utf8 = slice_document_ends(text, len, SLICE_UTF8, doc, ends, &bad) ==
+		0;
+	if (*utf8)
+		return 0;
+	slice_ends_release(ends);
+	if (slice_document_ends(text, len, SLICE_ANY_BYTES, doc, ends, &bad) ==
+		0)
+		return 0;
+	return err_set(e, EX_TEMPFAIL,
+		"the service's answer is no JSON (at byte %zu)", bad);
+}
+
+/* Finds the events of a page that was checked. */
+static int split(struct api *a, struct slice doc, struct slice_ends *ends,
+	bool utf8, struct api_page *page, struct err *e)
+{
+	struct event *ev;
 	struct dialect_listing l = { 0 };
 	struct slice raw;
 	struct slice_walk w;
 	size_t cap = 0;
 
-	if (a->dialect->page_answer(doc, &l, e) < 0)
+	slice_walk_start(&w, doc, ends);
+	if (a->dialect->page_answer(&w, &l, e) < 0)
 		return -1;
-	slice_walk_start(&w, l.events);
+	slice_walk_start(&w, l.events, ends);
 	while (slice_walk_next(&w, NULL, &raw)) {
 		if (page->n == cap) {
 			cap = cap ? cap * 2 : API_PAGE_LIMIT;
 			page->events = xrealloc(
 				page->events, cap * sizeof *page->events);
 		}
-		if (event_read(raw, &a->dialect->names,
-			    &page->events[page->n]) < 0)
+		ev = &page->events[page->n];
+		if (event_read(raw, ends, &a->dialect->names, ev) < 0)
 			return err_set(e, EX_TEMPFAIL,
 				"the service's answer has an event that is no "
 				"object");
+		ev->utf8 = utf8 || slice_utf8(raw.p, raw.len) == raw.len;
 		page->n++;
 	}
 	find_next(page, &l);
@@ -276,21 +299,20 @@ static int take_page(
 	struct api *a, struct http_answer *answer, void *to, struct err *e)
 {
 	struct api_page *page = to;
+	struct slice_ends ends = { 0 };
 	struct slice doc;
-	size_t bad;
+	bool utf8;
+	int status = -1;
 
 	page->text = answer->body;
 	memset(&answer->body, 0, sizeof answer->body);
-	if (slice_document(buf_text(&page->text), page->text.len,
-		    SLICE_ANY_BYTES, &doc, &bad) == 0) {
-		if (split(a, doc, page, e) == 0)
-			return 0;
-	} else {
-		err_set(e, EX_TEMPFAIL,
-			"the service's answer is no JSON (at byte %zu)", bad);
-	}
-	api_page_release(page);
-	return -1;
+	page->text.secret = false; /* it holds events, and no token */
+	if (check(page, &doc, &ends, &utf8, e) == 0)
+		status = split(a, doc, &ends, utf8, page, e);
+	slice_ends_release(&ends);
+	if (status < 0)
+		api_page_release(page);
+	return status;
 }
 
 static int take_topics(

@@ -76,7 +76,7 @@ static int read_command(const struct arg *a, struct slice value,
 	}
 	if (slice_kind(value) != '[')
 		return wrong(a, "has to be a list of strings, or a string", e);
-	slice_walk_start(&walk, value);
+	slice_walk_start(&walk, value, NULL);
 	while (r == 0 && slice_walk_next(&walk, NULL, &item)) {
 		r = read_text(a, item, &text, e);
 		if (r == 0)
@@ -123,7 +123,7 @@ static int no_strangers(
 	struct slice name, value;
 	const struct arg *a;
 
-	slice_walk_start(&walk, arguments);
+	slice_walk_start(&walk, arguments, NULL);
 	while (slice_walk_next(&walk, &name, &value)) {
 		for (a = table; a->kind != ARG_END; a++)
 			if (slice_is(name, a->name))

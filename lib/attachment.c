@@ -105,7 +105,7 @@ void attachment_with_path(struct slice whole, const char *path, struct buf *out)
 	struct slice_walk w;
 	bool comma = false; /* does one have to go in front of ours? */
 
-	slice_walk_start(&w, whole);
+	slice_walk_start(&w, whole, NULL);
 	while (slice_walk_next(&w, &name, &value)) {
 		comma = !slice_is(name, "path");
 		if (comma)

@@ -248,10 +248,14 @@ static void page_request(struct wire_request *r, const struct dialect_page *p)
 }
 
 static int page_answer(
-	struct slice doc, struct dialect_listing *l, struct err *e)
+	struct slice_walk *members, struct dialect_listing *l, struct err *e)
 {
-	if (!slice_member(doc, "items", &l->events) ||
-		slice_kind(l->events) != '[')
+	struct slice name, value;
+
+	while (slice_walk_next(members, &name, &value))
+		if (slice_is(name, "items"))
+			l->events = value;
+	if (slice_kind(l->events) != '[')
 		return dialect_incomplete(e, "items");
 	return 0;
 }

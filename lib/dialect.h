@@ -182,8 +182,8 @@ struct dialect {
 	/* events */
 	void (*page_request)(
 		struct wire_request *r, const struct dialect_page *p);
-	int (*page_answer)(
-		struct slice doc, struct dialect_listing *l, struct err *e);
+	int (*page_answer)(struct slice_walk *members,
+		struct dialect_listing *l, struct err *e);
 	/* Does this refusal of a page mean that the position has aged out?
 	 * NULL: positions do not. */
 	bool (*is_lost)(const struct wire_error *we);

@@ -22,11 +22,13 @@ struct event {
 	struct slice raw; /* the whole object */
 	struct slice id, type, position, payload, topic;
 	struct slice producer, correlation, metadata; /* p NULL: not there */
+	bool utf8; /* it is valid UTF-8: for who splits a page to say */
 };
 
-/* Finds the members. -1: not an object. What is missing has p NULL. */
-int event_read(
-	struct slice raw, const struct event_names *names, struct event *ev);
+/* Finds the members. -1: not an object. What is missing has p NULL. `ends` are
+ * those of the text it stands in, or NULL. */
+int event_read(struct slice raw, struct slice_ends *ends,
+	const struct event_names *names, struct event *ev);
 
 /* Appends the event as one line with its newline; `topic` is put in front if
  * the event names none. */

@@ -58,7 +58,7 @@ static cJSON *build_container(struct slice v, int depth)
 	struct slice_walk w;
 	struct slice name;
 
-	slice_walk_start(&w, v);
+	slice_walk_start(&w, v, NULL);
 	while (slice_walk_next(&w, &name, &v)) {
 		buf_clear(&key);
 		/* A name with U+0000 in it is none that is asked for. */

@@ -396,7 +396,7 @@ static size_t count(struct slice array)
 	struct slice value;
 	size_t n = 0;
 
-	slice_walk_start(&walk, array);
+	slice_walk_start(&walk, array, NULL);
 	while (slice_walk_next(&walk, NULL, &value))
 		n++;
 	return n;
@@ -420,7 +420,7 @@ static void messages(struct mcp *m, struct slice array)
 		batch = xcalloc(1, sizeof *batch);
 		batch->open = 1;
 		batch->out = (struct buf)BUF_INIT(SIZE_MAX / 2);
-		slice_walk_start(&walk, array);
+		slice_walk_start(&walk, array, NULL);
 		while (slice_walk_next(&walk, NULL, &value))
 			message(m, batch, value);
 		batch_done(m, batch);

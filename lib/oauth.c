@@ -237,18 +237,20 @@ static void page_request(struct wire_request *r, const struct dialect_page *p)
 }
 
 static int page_answer(
-	struct slice doc, struct dialect_listing *l, struct err *e)
+	struct slice_walk *members, struct dialect_listing *l, struct err *e)
 {
-	struct slice next;
+	struct slice name, value, next = { NULL, 0 };
 
-	if (!slice_member(doc, "events", &l->events) ||
-		slice_kind(l->events) != '[')
+	while (slice_walk_next(members, &name, &value))
+		if (slice_is(name, "events"))
+			l->events = value;
+		else if (slice_is(name, "next"))
+			next = value;
+	if (slice_kind(l->events) != '[')
 		return dialect_incomplete(e, "events");
-	if (slice_member(doc, "next", &next)) {
-		slice_member(next, "after", &l->next);
-		slice_member(next, "has_more", &l->has_more);
-		slice_member(next, "frontier_cursor", &l->frontier);
-	}
+	slice_member(next, "after", &l->next);
+	slice_member(next, "has_more", &l->has_more);
+	slice_member(next, "frontier_cursor", &l->frontier);
 	return 0;
 }
 
@@ -278,7 +280,7 @@ static void add_members(struct buf *out, const struct dialect_publication *p)
 
 	if (p->metadata.p == NULL)
 		return;
-	slice_walk_start(&w, p->metadata);
+	slice_walk_start(&w, p->metadata, NULL);
 	while (slice_walk_next(&w, &name, &value)) {
 		if ((p->correlation_id && slice_is(name, "correlation_id")) ||
 			(p->reply_topic && slice_is(name, "reply_topic")))

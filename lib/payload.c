@@ -76,7 +76,7 @@ static bool is_empty(struct slice container)
 	struct slice_walk w;
 	struct slice value;
 
-	slice_walk_start(&w, container);
+	slice_walk_start(&w, container, NULL);
 	return !slice_walk_next(&w, NULL, &value);
 }
 

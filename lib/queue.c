@@ -263,7 +263,7 @@ static const char *defect(const struct event *ev, const char *id)
 		return "has no event_id";
 	if (strpbrk(id, "\n\r"))
 		return "has an event_id of several lines";
-	if (slice_utf8(ev->raw.p, ev->raw.len) != ev->raw.len)
+	if (!ev->utf8)
 		return "is not valid UTF-8";
 	return NULL;
 }
@@ -440,11 +440,11 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 static void read_letter(
 	const struct queue *q, struct slice raw, struct event *ev)
 {
-	event_read(raw, &q->rules->dialect->names, ev);
+	event_read(raw, NULL, &q->rules->dialect->names, ev);
 	if (ev->type.p == NULL)
-		event_read(raw, &dialect_oauth.names, ev);
+		event_read(raw, NULL, &dialect_oauth.names, ev);
 	if (ev->type.p == NULL)
-		event_read(raw, &dialect_classic.names, ev);
+		event_read(raw, NULL, &dialect_classic.names, ev);
 }
 
 /* One without an id goes by the name of its file. */

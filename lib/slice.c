@@ -13,7 +13,11 @@ typedef unsigned char byte;
 #define EVERY(c) (UINT64_C(0x0101010101010101) * (c))
 #define HIGH_BITS EVERY(0x80)
 
-enum { WORD = 8, BITS = 64 };
+enum { WORD = 8, WIDE = 16, BITS = 64 };
+
+/* And 16 at a time, where nothing special is expected: what the compiler makes
+ * of it are the vectors of the machine. */
+typedef signed char wide __attribute__((vector_size(WIDE)));
 
 /* The byte at the lowest address becomes the lowest of the number, so that
  * the lowest bit set in a mask is the first byte found. */
@@ -90,8 +94,9 @@ size_t slice_utf8(const char *text, size_t len)
 	const byte *next, *wrong;
 
 	while (p < end) {
-		if (end - p >= WORD && (load(p) & HIGH_BITS) == 0)
-			next = p + WORD;
+		if (end - p >= WIDE &&
+			((load(p) | load(p + WORD)) & HIGH_BITS) == 0)
+			next = p + WIDE;
 		else
 			next = *p < 0x80 ? p + 1 : character(p, end, &wrong);
 		if (next == NULL)
@@ -111,6 +116,8 @@ struct check {
 	uint64_t top;
 	uint64_t *below;
 	size_t depth, words;
+	struct slice_ends *ends; /* or NULL; those of the open ones: */
+	size_t open[SLICE_ENDS_DEPTH];
 };
 
 static const byte *fail(struct check *c, const byte *wrong)
@@ -119,10 +126,31 @@ static const byte *fail(struct check *c, const byte *wrong)
 	return NULL;
 }
 
-static void push(struct check *c, bool object)
+static void note_start(struct check *c, const byte *p)
+{
+	struct slice_ends *e = c->ends;
+
+	if (e == NULL || c->depth >= SLICE_ENDS_DEPTH)
+		return;
+	if (e->n == e->cap) {
+		e->cap = e->cap ? e->cap * 2 : 256;
+		e->list = xrealloc(e->list, e->cap * sizeof *e->list);
+	}
+	c->open[c->depth] = e->n;
+	e->list[e->n++].at = (const char *)p;
+}
+
+static void note_end(struct check *c, const byte *p)
+{
+	if (c->ends && c->depth < SLICE_ENDS_DEPTH)
+		c->ends->list[c->open[c->depth]].end = (const char *)p;
+}
+
+static void push(struct check *c, bool object, const byte *p)
 {
 	size_t word = c->depth / BITS;
 
+	note_start(c, p);
 	if (c->depth % BITS == 0 && c->depth) {
 		if (word > c->words) {
 			c->words = 2 * word;
@@ -135,9 +163,10 @@ static void push(struct check *c, bool object)
 	c->depth++;
 }
 
-static void pop(struct check *c)
+static void pop(struct check *c, const byte *p)
 {
 	c->depth--;
+	note_end(c, p);
 	c->top >>= 1;
 	if (c->depth % BITS == 0 && c->depth)
 		c->top = c->below[c->depth / BITS - 1];
@@ -148,16 +177,21 @@ static inline bool is_plain(byte c)
 	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Skips what stands for itself in a string. */
+/* Skips what stands for itself in a string. (As signed numbers, bytes from 0x80
+ * on are below the space, too.) */
 static inline const byte *skip_plain(const byte *p, const byte *end)
 {
-	for (; end - p >= WORD; p += WORD) {
-		uint64_t x = load(p);
-		uint64_t other =
-			equal(x, '"') | equal(x, '\\') | (x - EVERY(' ')) | x;
+	byte found[WIDE];
+	wide x;
 
-		if (other & HIGH_BITS)
-			return p + first_of(other & HIGH_BITS);
+	for (; end - p >= WIDE; p += WIDE) {
+		memcpy(&x, p, WIDE);
+		x = (x < ' ') | (x == '"') | (x == '\\');
+		memcpy(found, &x, WIDE);
+		if (load(found))
+			return p + first_of(load(found));
+		if (load(found + WORD))
+			return p + WORD + first_of(load(found + WORD));
 	}
 	while (p < end && is_plain(*p))
 		p++;
@@ -192,14 +226,10 @@ static const byte *check_wide(struct check *c, const byte *p)
 	return p;
 }
 
-/* From the opening quote on. */
-static inline const byte *check_string(struct check *c, const byte *p)
+/* A string from a byte on that does not stand for itself. */
+static const byte *check_special(struct check *c, const byte *p)
 {
-	p++;
-	for (;;) {
-		p = skip_plain(p, c->end);
-		if (p == c->end)
-			return fail(c, p);
+	while (p && p < c->end) {
 		if (*p == '"')
 			return p + 1;
 		if (*p == '\\')
@@ -208,9 +238,18 @@ static inline const byte *check_string(struct check *c, const byte *p)
 			p = check_wide(c, p);
 		else
 			return fail(c, p);
-		if (p == NULL)
-			return NULL;
+		if (p)
+			p = skip_plain(p, c->end);
 	}
+	return p ? fail(c, p) : NULL;
+}
+
+/* From the opening quote on. */
+static inline const byte *check_string(struct check *c, const byte *p)
+{
+	p = skip_plain(p + 1, c->end);
+	/* Most often nothing special is in it. */
+	return p < c->end && *p == '"' ? p + 1 : check_special(c, p);
 }
 
 static const byte *check_digits(struct check *c, const byte *p)
@@ -300,7 +339,7 @@ static inline const byte *check_after(struct check *c, const byte *p)
 		if (*p != (object ? '}' : ']'))
 			return fail(c, p);
 		p++;
-		pop(c);
+		pop(c, p);
 	}
 	return p;
 }
@@ -315,7 +354,7 @@ static const byte *check_value(struct check *c, const byte *p)
 			p = check_scalar(c, p);
 		} else {
 			object = *p == '{';
-			push(c, object);
+			push(c, object, p);
 			p = skip_space(p + 1, c->end);
 			if (p == c->end || *p != (object ? '}' : ']')) {
 				if (object)
@@ -329,11 +368,11 @@ static const byte *check_value(struct check *c, const byte *p)
 	return p;
 }
 
-int slice_document(const char *text, size_t len, enum slice_bytes bytes,
-	struct slice *value, size_t *bad)
+int slice_document_ends(const char *text, size_t len, enum slice_bytes bytes,
+	struct slice *value, struct slice_ends *ends, size_t *bad)
 {
 	const byte *start = (const byte *)text, *first, *last, *p;
-	struct check c = { .end = start + len, .bytes = bytes };
+	struct check c = { .end = start + len, .bytes = bytes, .ends = ends };
 
 	*value = (struct slice){ NULL, 0 };
 	first = skip_space(start, c.end);
@@ -346,6 +385,18 @@ int slice_document(const char *text, size_t len, enum slice_bytes bytes,
 	}
 	*value = (struct slice){ (const char *)first, (size_t)(last - first) };
 	return 0;
+}
+
+int slice_document(const char *text, size_t len, enum slice_bytes bytes,
+	struct slice *value, size_t *bad)
+{
+	return slice_document_ends(text, len, bytes, value, NULL, bad);
+}
+
+void slice_ends_release(struct slice_ends *ends)
+{
+	free(ends->list);
+	*ends = (struct slice_ends){ 0 };
 }
 
 void slice_line_column(
@@ -368,34 +419,35 @@ char slice_kind(struct slice value)
 {
 	if (value.p == NULL || value.len == 0)
 		return '\0';
-	return *value.p && strchr("{[\"tfn", *value.p) ? *value.p : '0';
+	switch (*value.p) {
+	case '{':
+	case '[':
+	case '"':
+	case 't':
+	case 'f':
+	case 'n':
+		return *value.p;
+	default:
+		return '0';
+	}
 }
 
 /* From here on texts were checked: brackets pair up, quotes close. The ends are
  * watched all the same, so that a wrong slice gives wrong answers and no more.
  *
- * What follows the string whose opening quote is at `p`. */
+ * What follows the string whose opening quote is at `p`: a quote behind an odd
+ * number of backslashes is part of it. */
 static inline const byte *string_end(const byte *p, const byte *end)
 {
-	for (p++;;) {
-		for (; end - p >= WORD; p += WORD) {
-			uint64_t x = load(p);
-			uint64_t hit = (equal(x, '"') | equal(x, '\\')) & ~x &
-				       HIGH_BITS;
+	const byte *quote = p, *q;
 
-			if (hit) {
-				p += first_of(hit);
-				break;
-			}
-		}
-		while (p < end && *p != '"' && *p != '\\')
-			p++;
-		if (end - p < 2)
-			return end;
-		if (*p == '"')
-			return p + 1;
-		p += 2;
+	while ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1)))) {
+		for (q = quote; q[-1] == '\\' && q - 1 > p; q--)
+			;
+		if ((quote - q) % 2 == 0)
+			return quote + 1;
 	}
+	return end;
 }
 
 /* The next quote or bracket. A bracket and a brace differ by one bit (0x20),
@@ -433,22 +485,49 @@ static const byte *container_end(const byte *p, const byte *end)
 	return end;
 }
 
-static const byte *value_end(const byte *p, const byte *end)
+/* Where the container at `p` ends, as it was noted; NULL: it was not. */
+static const byte *noted_end(struct slice_ends *ends, const byte *p)
 {
+	const char *at = (const char *)p;
+	size_t low = 0, high = ends->n, middle;
+
+	if (ends->next < high && ends->list[ends->next].at == at)
+		return (const byte *)ends->list[ends->next++].end;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (ends->list[middle].at < at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == ends->n || ends->list[low].at != at)
+		return NULL;
+	ends->next = low + 1;
+	return (const byte *)ends->list[low].end;
+}
+
+static const byte *value_end(
+	struct slice_ends *ends, const byte *p, const byte *end)
+{
+	const byte *noted;
+
 	if (*p == '"')
 		return string_end(p, end);
-	if (*p == '{' || *p == '[')
-		return container_end(p, end);
+	if (*p == '{' || *p == '[') {
+		noted = ends ? noted_end(ends, p) : NULL;
+		return noted ? noted : container_end(p, end);
+	}
 	while (p < end && !is_space(*p) && *p != ',' && *p != '}' && *p != ']')
 		p++;
 	return p;
 }
 
-void slice_walk_start(struct slice_walk *w, struct slice container)
+void slice_walk_start(
+	struct slice_walk *w, struct slice container, struct slice_ends *ends)
 {
 	char kind = slice_kind(container);
 
-	*w = (struct slice_walk){ .object = kind == '{' };
+	*w = (struct slice_walk){ .object = kind == '{', .ends = ends };
 	if ((kind == '{' || kind == '[') && container.len >= 2) {
 		w->at = container.p + 1;
 		w->end = container.p + container.len - 1;
@@ -477,7 +556,7 @@ bool slice_walk_next(
 			return false;
 	}
 	start = p;
-	p = value_end(p, end);
+	p = value_end(w->ends, p, end);
 	*value = (struct slice){ (const char *)start, (size_t)(p - start) };
 	if (name)
 		*name = key;
@@ -493,7 +572,7 @@ bool slice_member(struct slice object, const char *name, struct slice *value)
 
 	if (slice_kind(object) != '{')
 		return false;
-	slice_walk_start(&w, object);
+	slice_walk_start(&w, object, NULL);
 	while (slice_walk_next(&w, &key, &v)) {
 		if (slice_is(key, name)) {
 			*value = v;
@@ -582,12 +661,17 @@ static struct slice take_piece(struct slice *in, char out[4])
 
 bool slice_is(struct slice string, const char *plain)
 {
-	size_t n = strlen(plain);
 	struct slice in, piece;
 	char out[4];
+	size_t n;
 
+	/* Most often the first byte tells. */
+	if (!inside(string, &in) ||
+		(in.len && *in.p != *plain && *in.p != '\\'))
+		return false;
+	n = strlen(plain);
 	/* No escape is shorter than what it stands for. */
-	if (!inside(string, &in) || in.len < n)
+	if (in.len < n)
 		return false;
 	if (memchr(in.p, '\\', in.len) == NULL)
 		return in.len == n && memcmp(in.p, plain, n) == 0;

@@ -32,6 +32,23 @@ enum slice_bytes {
 int slice_document(const char *text, size_t len, enum slice_bytes bytes,
 	struct slice *value, size_t *bad);
 
+/* Where the arrays and objects of the outer levels begin and end, in order: who
+ * walks a large text need not go through them again to pass them. */
+enum { SLICE_ENDS_DEPTH = 4 };
+struct slice_end {
+	const char *at, *end;
+};
+struct slice_ends {
+	struct slice_end *list;
+	size_t n, cap;
+	size_t next; /* what is asked for most likely */
+};
+
+/* slice_document() that notes them as well; `ends` starts as all zero. */
+int slice_document_ends(const char *text, size_t len, enum slice_bytes bytes,
+	struct slice *value, struct slice_ends *ends, size_t *bad);
+void slice_ends_release(struct slice_ends *ends);
+
 /* How many bytes at the start of `text` are whole characters of valid UTF-8:
  * `len` if it all is. */
 size_t slice_utf8(const char *text, size_t len);
@@ -53,10 +70,12 @@ bool slice_member(struct slice object, const char *name, struct slice *value);
 struct slice_walk {
 	const char *at, *end;
 	bool object;
+	struct slice_ends *ends; /* of the text, if they are known */
 };
 
-/* A value that is neither walks as empty. */
-void slice_walk_start(struct slice_walk *w, struct slice container);
+/* A value that is neither walks as empty. `ends` may be NULL. */
+void slice_walk_start(
+	struct slice_walk *w, struct slice container, struct slice_ends *ends);
 
 /* `name` may be NULL; it gets the string with its quotes (arrays: no slice). */
 bool slice_walk_next(

@@ -124,7 +124,7 @@ static int rebuild(const struct statedir *home, const struct slice *doc,
 	char *quoted;
 
 	if (doc) {
-		slice_walk_start(&w, topics_of(*doc));
+		slice_walk_start(&w, topics_of(*doc), NULL);
 		while (slice_walk_next(&w, &name, &value)) {
 			if (slice_is(name, topic))
 				continue;
@@ -217,7 +217,7 @@ static int walk(struct slice doc, bool numeric, waterline_fn *each, void *ctx,
 	struct slice_walk w;
 
 	*damage = false;
-	slice_walk_start(&w, topics_of(doc));
+	slice_walk_start(&w, topics_of(doc), NULL);
 	while (slice_walk_next(&w, &name, &value)) {
 		if (position_of(value, numeric, &value) < 0) {
 			*damage = true;

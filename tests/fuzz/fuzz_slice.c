@@ -54,16 +54,23 @@ static void check_int(struct slice number)
 		"an integer reads as it is written");
 }
 
+/* Of the text that is looked at. */
+static struct slice_ends ends;
+
 static void check_value(struct slice v, enum slice_bytes bytes, int level);
 
 static void check_members(struct slice v, enum slice_bytes bytes, int level)
 {
-	struct slice name, inner, found;
-	struct slice_walk w;
+	struct slice name, inner, found, noted;
+	struct slice_walk w, quick;
 	const char *at = v.p + 1;
 
-	slice_walk_start(&w, v);
+	slice_walk_start(&w, v, NULL);
+	slice_walk_start(&quick, v, &ends);
 	while (slice_walk_next(&w, &name, &inner)) {
+		need(slice_walk_next(&quick, NULL, &noted) &&
+				noted.p == inner.p && noted.len == inner.len,
+			"a part ends where it was noted to end");
 		need(inner.p >= at && inner.p + inner.len < v.p + v.len,
 			"parts are in order and inside");
 		at = inner.p + inner.len;
@@ -132,7 +139,8 @@ static int document(const char *text, size_t len, enum slice_bytes bytes,
 	if (*copy == NULL)
 		abort();
 	memcpy(*copy, text, len);
-	return slice_document(*copy, len, bytes, v, bad);
+	slice_ends_release(&ends);
+	return slice_document_ends(*copy, len, bytes, v, &ends, bad);
 }
 
 static void check_wrong(const char *text, size_t bad, enum slice_bytes bytes)

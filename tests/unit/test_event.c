@@ -19,7 +19,7 @@ static struct event read_event(const char *text)
 
 	assert_int_equal(
 		slice_document(text, strlen(text), SLICE_UTF8, &doc, &bad), 0);
-	assert_int_equal(event_read(doc, &classic, &ev), 0);
+	assert_int_equal(event_read(doc, NULL, &classic, &ev), 0);
 	return ev;
 }
 
@@ -55,7 +55,7 @@ static void what_is_no_object_is_no_event(void **state)
 
 	(void)state;
 	assert_int_equal(slice_document("[1]", 3, SLICE_UTF8, &doc, &bad), 0);
-	assert_int_equal(event_read(doc, &classic, &ev), -1);
+	assert_int_equal(event_read(doc, NULL, &classic, &ev), -1);
 }
 
 static void a_line_names_its_topic_once(void **state)

@@ -282,6 +282,14 @@ static void a_page_is_asked_for_behind_a_cursor(void **state)
 		"/topics/top_x/events?order=desc&limit=1");
 }
 
+static int read_page(const char *text, struct dialect_listing *l, struct err *e)
+{
+	struct slice_walk members;
+
+	slice_walk_start(&members, raw(text), NULL);
+	return d->page_answer(&members, l, e);
+}
+
 static void a_page_says_where_it_goes_on(void **state)
 {
 	struct dialect_listing l = { 0 };
@@ -289,23 +297,21 @@ static void a_page_says_where_it_goes_on(void **state)
 
 	(void)state;
 	assert_int_equal(
-		d->page_answer(raw("{\"events\":[{}],\"next\":{\"after\":\"a\","
-				   "\"has_more\":true,\"frontier_cursor\":"
-				   "\"f\"}}"),
+		read_page("{\"events\":[{}],\"next\":{\"after\":\"a\","
+			  "\"has_more\":true,\"frontier_cursor\":\"f\"}}",
 			&l, &e),
 		0);
 	assert_true(slice_is(l.next, "a"));
 	assert_true(slice_is(l.frontier, "f"));
 	assert_int_equal(slice_kind(l.has_more), 't');
 	l = (struct dialect_listing){ 0 };
-	assert_int_equal(d->page_answer(raw("{\"events\":[]}"), &l, &e), 0);
+	assert_int_equal(read_page("{\"events\":[]}", &l, &e), 0);
 	assert_null(l.next.p);
-	assert_int_equal(
-		d->page_answer(raw("{\"events\":[],\"next\":null}"), &l, &e),
-		0);
-	assert_int_equal(d->page_answer(raw("{\"items\":[]}"), &l, &e), -1);
+	assert_int_equal(read_page("{\"events\":[],\"next\":null}", &l, &e), 0);
+	l = (struct dialect_listing){ 0 };
+	assert_int_equal(read_page("{\"items\":[]}", &l, &e), -1);
 	assert_int_equal(e.code, EX_TEMPFAIL);
-	assert_int_equal(d->page_answer(raw("{\"events\":{}}"), &l, &e), -1);
+	assert_int_equal(read_page("{\"events\":{}}", &l, &e), -1);
 }
 
 static bool is_lost(int status, const char *body)
@@ -347,15 +353,15 @@ static void an_event_without_cursor_has_its_id_for_a_position(void **state)
 	struct event ev;
 
 	(void)state;
-	event_read(raw("{\"event_id\":\"evt_1\",\"cursor\":\"c\"}"), &d->names,
-		&ev);
+	event_read(raw("{\"event_id\":\"evt_1\",\"cursor\":\"c\"}"), NULL,
+		&d->names, &ev);
 	assert_true(slice_is(ev.position, "c"));
-	event_read(raw("{\"event_id\":\"evt_1\",\"event_type\":\"t\"}"),
+	event_read(raw("{\"event_id\":\"evt_1\",\"event_type\":\"t\"}"), NULL,
 		&d->names, &ev);
 	assert_true(slice_is(ev.position, "evt_1"));
 	assert_true(slice_is(ev.type, "t"));
-	event_read(raw("{\"event_id\":\"evt_1\",\"cursor\":null}"), &d->names,
-		&ev);
+	event_read(raw("{\"event_id\":\"evt_1\",\"cursor\":null}"), NULL,
+		&d->names, &ev);
 	assert_true(slice_is(ev.position, "evt_1"));
 }
 

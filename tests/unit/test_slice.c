@@ -462,7 +462,7 @@ static void nests_as_deep_as_memory_goes(void **state)
 		assert_int_equal(
 			slice_document(text, len, SLICE_UTF8, &v, &bad), 0);
 		assert_int_equal(v.len, len);
-		slice_walk_start(&w, v);
+		slice_walk_start(&w, v, NULL);
 		assert_true(slice_walk_next(&w, NULL, &inner));
 		assert_int_equal(inner.p - v.p, 4);
 		assert_int_equal(inner.len, len - 5);
@@ -592,17 +592,50 @@ static void only_objects_have_members(void **state)
 	assert_false(slice_member(none, "a", &v));
 }
 
+static void notes_where_the_outer_containers_end(void **state)
+{
+	static const char text[] = "{\"a\":[[{\"x\":[[1]]}],{}],\"b\":[]}";
+	static const struct {
+		size_t at, len;
+	} want[] = { { 0, 31 }, { 5, 18 }, { 6, 13 }, { 7, 11 }, { 20, 2 },
+		{ 28, 2 } };
+	struct slice_ends ends = { 0 };
+	struct slice v;
+	size_t i, bad;
+
+	(void)state;
+	assert_int_equal(slice_document_ends(text, strlen(text), SLICE_UTF8, &v,
+				 &ends, &bad),
+		0);
+	assert_int_equal(ends.n, sizeof want / sizeof *want);
+	for (i = 0; i < ends.n; i++) {
+		assert_int_equal(ends.list[i].at - text, want[i].at);
+		assert_int_equal(
+			ends.list[i].end - ends.list[i].at, want[i].len);
+	}
+	slice_ends_release(&ends);
+	slice_ends_release(&ends);
+}
+
 /* All of it on one line: name=value|… */
 static const char *walked(const char *text)
 {
 	static char out[2000];
-	struct slice name, value, v = doc(text);
-	struct slice_walk w;
-	size_t n = 0;
+	struct slice name, value, noted, v = doc(text);
+	struct slice_ends ends = { 0 };
+	struct slice_walk w, quick;
+	size_t n = 0, bad;
 
 	out[0] = '\0';
-	slice_walk_start(&w, v);
+	slice_document_ends(
+		text, strlen(text), SLICE_ANY_BYTES, &v, &ends, &bad);
+	slice_walk_start(&w, v, NULL);
+	slice_walk_start(&quick, v, &ends);
 	while (slice_walk_next(&w, &name, &value)) {
+		/* The same, whether it is known where parts end or not. */
+		assert_true(slice_walk_next(&quick, NULL, &noted));
+		assert_ptr_equal(noted.p, value.p);
+		assert_int_equal(noted.len, value.len);
 		if (v.p[0] == '[')
 			assert_null(name.p);
 		n += (size_t)snprintf(out + n, sizeof out - n, "%.*s%s%.*s|",
@@ -611,6 +644,8 @@ static const char *walked(const char *text)
 	}
 	/* It stays at its end. */
 	assert_false(slice_walk_next(&w, &name, &value));
+	assert_false(slice_walk_next(&quick, &name, &value));
+	slice_ends_release(&ends);
 	return out;
 }
 
@@ -645,7 +680,7 @@ static void nothing_to_walk_in_what_is_not_there(void **state)
 	struct slice_walk w;
 
 	(void)state;
-	slice_walk_start(&w, none);
+	slice_walk_start(&w, none, NULL);
 	assert_false(slice_walk_next(&w, NULL, &v));
 }
 
@@ -897,6 +932,7 @@ int main(void)
 		cmocka_unit_test(finds_members_by_their_unescaped_name),
 		cmocka_unit_test(of_double_members_the_last_counts),
 		cmocka_unit_test(only_objects_have_members),
+		cmocka_unit_test(notes_where_the_outer_containers_end),
 		cmocka_unit_test(walks_elements_and_members_in_order),
 		cmocka_unit_test(nothing_to_walk_in_what_is_not_there),
 		cmocka_unit_test(skips_values_wherever_their_bytes_stand),
