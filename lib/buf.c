@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CAP_MIN = 64 };
+
 static void resize(struct buf *b, size_t cap)
 {
 	char *fresh;
@@ -17,7 +19,7 @@ static void resize(struct buf *b, size_t cap)
 		return;
 	}
 	/* realloc(3) would leave a copy of the secret behind. */
-	fresh = xcalloc(1, cap);
+	fresh = xrealloc(NULL, cap);
 	if (b->data) {
 		memcpy(fresh, b->data, b->len);
 		explicit_bzero(b->data, b->cap);
@@ -37,7 +39,8 @@ char *buf_room(struct buf *b, size_t n)
 	}
 	need = b->len + n + 1;
 	if (need > b->cap) {
-		cap = b->cap ? b->cap : 64;
+		/* What comes first is often all. */
+		cap = b->cap ? b->cap : need > CAP_MIN ? need : CAP_MIN;
 		while (cap < need)
 			cap = cap > SIZE_MAX / 2 ? need : cap * 2;
 		resize(b, cap);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -46,9 +47,20 @@ void hash_end(struct hash *h, unsigned char sum[HASH_LEN])
 	free(h);
 }
 
+static EVP_MD *fetched;
+
+static void fetch(void)
+{
+	fetched = EVP_MD_fetch(NULL, sha256, NULL);
+}
+
 void hash_sha256(const void *p, size_t n, unsigned char sum[HASH_LEN])
 {
-	need(EVP_Digest(p, n, sum, NULL, EVP_sha256(), NULL), sha256);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	/* Looking the algorithm up takes longer than a short text does. */
+	pthread_once(&once, fetch);
+	need(fetched && EVP_Digest(p, n, sum, NULL, fetched, NULL), sha256);
 }
 
 static const char digits[] = "0123456789abcdef";

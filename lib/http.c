@@ -25,9 +25,10 @@ enum {
 	/* Rounds of reading before anything is declared overdue. */
 	CATCH_UP = 1000,
 	SHOWN_BODY = 2048,
-	STREAM_BUFFER = 2048, /* hints are short, streams are many */
-	FILE_BUFFER = 262144, /* files are long */
-	STREAMS_MAX = 10000,  /* on one connection, if the server likes */
+	STREAM_BUFFER = 2048,	/* hints are short, streams are many */
+	LARGE_BUFFER = 262144,	/* files are long, and pages of events */
+	RESERVED_MAX = 1048576, /* taken at once for a body, if it says so */
+	STREAMS_MAX = 10000,	/* on one connection, if the server likes */
 };
 
 /* Connections that calls share and later calls use again. A pool in which a
@@ -312,6 +313,20 @@ static char *header_value(const char *line, size_t n, const char *name)
 	return xstrndup(line, n);
 }
 
+/* A body that says how long it is need not be copied as it grows. */
+static void reserve(struct http_call *c)
+{
+	struct buf *body = &c->answer.body;
+	curl_off_t len = 0;
+
+	if (c->req.sink || body->len ||
+		curl_easy_getinfo(c->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+			&len) != CURLE_OK)
+		return;
+	if (len > 0 && len <= RESERVED_MAX && (size_t)len <= body->max)
+		buf_room(body, (size_t)len);
+}
+
 /* The answer's head is whole. */
 static void on_head(struct http_call *c)
 {
@@ -326,6 +341,7 @@ static void on_head(struct http_call *c)
 	if (c->retry_after)
 		c->answer.retry_after_ms =
 			backoff_retry_after(c->retry_after, c->answer.date);
+	reserve(c);
 	say_detail(2, "< %ld after %ld ms", status,
 		(long)(backoff_clock_ms() - c->started_ms));
 	tell(c);
@@ -524,7 +540,7 @@ static void set_body(struct http_call *c, const struct http_request *r)
 
 	if (r->from_fd) {
 		curl_easy_setopt(
-			q, CURLOPT_UPLOAD_BUFFERSIZE, (long)FILE_BUFFER);
+			q, CURLOPT_UPLOAD_BUFFERSIZE, (long)LARGE_BUFFER);
 		curl_easy_setopt(q, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(q, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(q, CURLOPT_READDATA, c);
@@ -592,8 +608,8 @@ static void set_policy(struct http_call *c, bool loopback)
 	if (c->req.stream) {
 		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)STREAM_BUFFER);
 		curl_easy_setopt(q, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-	} else if (c->req.sink) {
-		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)FILE_BUFFER);
+	} else if (c->req.sink || c->req.answer_max > LARGE_BUFFER) {
+		curl_easy_setopt(q, CURLOPT_BUFFERSIZE, (long)LARGE_BUFFER);
 	}
 	/* A server that forgot a kept connection must cost no attempt:
 	 * shorter than what front ends keep. */
