@@ -89,7 +89,7 @@ static int start(struct delivery *d, struct item *it, struct err *e)
 {
 	const struct handler_event ev = { .topic = it->queue->topic,
 		.id = it->id,
-		.type = it->type,
+		.type = it->type ? it->type : "",
 		.position = it->position ? it->position : "",
 		.attempt = it->attempts + 1,
 		.line = it->line,

@@ -252,15 +252,33 @@ static int fetch_letters(struct run *r, struct err *e)
 	return 0;
 }
 
-static void ask(struct run *r, struct queue *q, const char *after)
+static bool is_alone(const struct run *r, const struct queue *q)
 {
+	size_t i;
+
+	for (i = 0; i < r->n_topics; i++)
+		if (r->topics[i] != q && r->topics[i]->dirty)
+			return false;
+	return true;
+}
+
+/* What is behind the page comes along, unless another topic waits for its turn,
+ * or what is in this one decides how to go on. */
+static void ask(struct run *r, struct queue *q)
+{
+	const struct drain *d = r->d;
+	bool last = d->max && d->max - r->delivered <= q->limit;
+
 	r->asked = q;
 	q->hinted = false;
-	reader_ask(r->reader, &(struct dialect_page){ .topic = q->topic,
-				      .after = after,
-				      .limit = q->limit,
-				      .type = r->d->type,
-				      .exclude_self = r->d->exclude_self });
+	reader_ask(r->reader,
+		&(struct dialect_page){ .topic = q->topic,
+			.after = buf_text(&q->read_to),
+			.limit = q->limit,
+			.type = d->type,
+			.exclude_self = d->exclude_self },
+		is_alone(r, q) && !last && !d->stop_at_gap &&
+			q->limit == d->limit);
 }
 
 /* Starts the next page of a topic that has news and room. */
@@ -285,27 +303,15 @@ static int fetch(struct run *r, int64_t now, struct err *e)
 			continue;
 		}
 		r->turn = (r->turn + i + 1) % r->n_topics;
-		ask(r, q, buf_text(&q->read_to));
+		ask(r, q);
 	}
 	return 0;
 }
 
-/* Before a page is gone through, the one behind it may be on its way already;
- * not if another topic waits for its turn, nor where what is in this one decides
- * whether there is another. */
-static void fetch_ahead(
-	struct run *r, struct queue *q, const struct api_page *page)
+/* A page that there is no room for waits where it is. */
+static bool can_take(const struct run *r)
 {
-	struct buf after = BUF_INIT(EVENT_POSITION_MAX);
-	size_t i;
-
-	for (i = 0; i < r->n_topics; i++)
-		if (r->topics[i] != q && r->topics[i]->dirty)
-			return;
-	if (!enough(r) && !r->d->stop_at_gap && page->n >= (size_t)q->limit &&
-		queue_has_room_for(q, page) && queue_behind(q, page, &after))
-		ask(r, q, buf_text(&after));
-	buf_release(&after);
+	return r->asked && has_room(r, r->asked);
 }
 
 static int take_page(struct run *r, struct err *e)
@@ -313,7 +319,7 @@ static int take_page(struct run *r, struct err *e)
 	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
-	int status = r->reader ? reader_take(r->reader, &page, &why) : 0;
+	int status = can_take(r) ? reader_take(r->reader, &page, &why) : 0;
 
 	if (status == 0)
 		return 0;
@@ -324,7 +330,8 @@ static int take_page(struct run *r, struct err *e)
 	if (q->limit < r->d->limit && page.text.len < SMALL_PAGE)
 		q->limit =
 			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;
-	fetch_ahead(r, q, &page);
+	if (!is_alone(r, q))
+		reader_hold(r->reader);
 	status = queue_add(q, &page, e);
 	if (q->at_gap) {
 		/* It has been told; what lies before is delivered yet. */
@@ -334,6 +341,7 @@ static int take_page(struct run *r, struct err *e)
 		q->dirty = q->hinted; /* meanwhile */
 	} else if (status == QUEUE_STUCK) {
 		q->dirty = false;
+		reader_drop(r->reader);
 		say("reading %s: the service repeats itself", q->topic);
 	}
 	api_page_release(&page);
@@ -475,7 +483,7 @@ static int wait_for_news(struct run *r, struct err *e)
 	struct pollfd fds[4]; /* 2 of them the delivery's */
 	unsigned n = delivery_fds(r->delivery, fds);
 
-	if (r->reader)
+	if (can_take(r))
 		fds[n++] = (struct pollfd){ .fd = reader_fd(r->reader),
 			.events = POLLIN };
 	if (r->hints_open)

@@ -17,16 +17,14 @@ enum {
 	SAVE_AFTER_MS = 1000,
 	/* What is settled beyond the saved position must stay within the
 	 * ledger's window, or a kill would bring it back. */
-	SAVE_AFTER_EVENTS = LEDGER_WINDOW / 2,
+	SAVE_AFTER_EVENTS = LEDGER_WINDOW - 2 * QUEUE_ITEMS,
 	RETRY_BASE_MS = 1000, /* 1 s, 4 s, 16 s … between attempts */
 	RETRY_CAP_MS = 3600000,
+	TYPE_MAX = 4096,
 };
 
 static void item_free(struct item *it)
 {
-	free(it->id);
-	free(it->type);
-	free(it->position);
 	free(it->page_end);
 	free(it->line);
 	free(it->letter);
@@ -37,6 +35,14 @@ static void move_to(struct buf *b, const char *position)
 {
 	buf_clear(b);
 	buf_str(b, position);
+}
+
+/* The next page starts behind `position`. */
+static void read_on(struct queue *q, const char *position)
+{
+	move_to(&q->read_to, position);
+	if (q->rules->dialect->numeric)
+		q->read_number = strtoll(position, NULL, 10);
 }
 
 struct queue *queue_open(const struct queue_rules *rules, const char *topic,
@@ -75,7 +81,7 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 		move_to(&q->foreign, buf_text(&q->saved));
 		buf_clear(&q->saved);
 	}
-	move_to(&q->read_to, buf_text(&q->saved));
+	read_on(q, buf_text(&q->saved));
 	move_to(&q->reached, buf_text(&q->saved));
 	q->saved_ms = backoff_clock_ms();
 	return q;
@@ -117,7 +123,7 @@ static int save(struct queue *q, const char *position, struct err *e)
 int queue_start(struct queue *q, const char *position, struct err *e)
 {
 	q->known = true;
-	move_to(&q->read_to, position);
+	read_on(q, position);
 	move_to(&q->reached, position);
 	return save(q, position, e);
 }
@@ -127,42 +133,48 @@ bool queue_has_room(const struct queue *q)
 	return q->n < QUEUE_ITEMS && q->bytes < QUEUE_BYTES / 2;
 }
 
-bool queue_has_room_for(const struct queue *q, const struct api_page *page)
-{
-	return q->n + page->n < QUEUE_ITEMS &&
-	       q->bytes + page->text.len < QUEUE_BYTES / 2;
-}
-
 /* --- adding a page --- */
 
-static char *text_of(struct slice s, size_t max)
+/* A string, unescaped; NULL if it is none, or empty, or longer than `max`. `*at`,
+ * where there is room for it, moves on. */
+static char *put_text(char **at, struct slice s, size_t max)
 {
-	struct buf b = BUF_INIT(max);
+	struct buf b = { .data = *at, .cap = s.len + 1, .max = max };
+	char *text = *at;
 
-	if (!slice_text(s, &b) || b.len == 0) {
-		buf_release(&b);
+	if (!slice_text(s, &b) || b.len == 0)
 		return NULL;
-	}
-	return buf_detach(&b);
+	*at += b.len + 1;
+	return text;
 }
 
-/* A position as text, digits or a cursor; NULL if there is none that is fit. */
-static char *position_of(const struct queue *q, const struct event *ev)
+/* With the texts of the event; each of them is no longer than it stands there. */
+static struct item *item_new(const struct event *ev, struct slice position)
+{
+	struct item *it = xcalloc(
+		1, sizeof *it + ev->id.len + ev->type.len + position.len + 3);
+	char *at = it->texts;
+
+	it->id = put_text(&at, ev->id, EVENT_ID_MAX * 8);
+	it->type = put_text(&at, ev->type, TYPE_MAX);
+	if (slice_kind(position) == '0')
+		it->position = memcpy(at, position.p, position.len);
+	else
+		it->position = put_text(&at, position, EVENT_POSITION_MAX);
+	if (it->id)
+		window_sum(it->id, strlen(it->id), &it->sum);
+	return it;
+}
+
+/* A position that is fit to be one, or none. */
+static struct slice position_of(const struct queue *q, const struct event *ev)
 {
 	int64_t v;
 
-	if (!q->rules->dialect->numeric)
-		return text_of(ev->position, EVENT_POSITION_MAX);
-	if (ev->position.p == NULL || !slice_int(ev->position, &v) || v < 0)
-		return NULL;
-	return xasprintf("%" PRId64, v);
-}
-
-/* Positions only move forward. true: this number lies beyond where we are. */
-static bool is_ahead(const struct queue *q, const char *position)
-{
-	return strtoll(position, NULL, 10) >
-	       strtoll(buf_text(&q->read_to), NULL, 10);
+	if (q->rules->dialect->numeric ? slice_int(ev->position, &v) && v >= 0
+				       : slice_kind(ev->position) == '"')
+		return ev->position;
+	return (struct slice){ NULL, 0 };
 }
 
 /* Events are missing before the next one. false: so nothing more is read. */
@@ -176,19 +188,23 @@ static bool pass_gap(struct queue *q, const char *what)
 	return !q->at_gap;
 }
 
-/* A jump in sequence numbers. */
-static bool is_gap(
-	const struct queue *q, const char *position, char *what, size_t size)
+/* Positions only move forward, to this number; false: it is not beyond where we
+ * are, or a jump that is not to be passed lies before it. */
+static bool go_on_to(struct queue *q, int64_t number)
 {
-	long long from, to;
+	int64_t from = q->read_number;
+	char what[80];
 
-	if (q->rules->gaps_are_normal)
+	if (number <= from)
 		return false;
-	from = strtoll(buf_text(&q->read_to), NULL, 10);
-	to = strtoll(position, NULL, 10);
-	if (from <= 0 || to <= from + 1)
-		return false;
-	snprintf(what, size, "the events %lld to %lld", from + 1, to - 1);
+	if (from > 0 && number > from + 1 && !q->rules->gaps_are_normal) {
+		snprintf(what, sizeof what,
+			"the events %" PRId64 " to %" PRId64, from + 1,
+			number - 1);
+		if (!pass_gap(q, what))
+			return false;
+	}
+	q->read_number = number;
 	return true;
 }
 
@@ -283,9 +299,6 @@ static int prepare(
 	event_line(ev, q->topic, &line);
 	it->len = line.len;
 	it->line = buf_detach(&line);
-	it->type = text_of(ev->type, 4096);
-	if (it->type == NULL)
-		it->type = xstrdup("");
 	link_up(q, it, ev);
 	return 0;
 }
@@ -306,48 +319,32 @@ static int add(struct queue *q, struct item *it, const struct event *ev,
 	} else {
 		r = prepare(q, it, ev, e);
 	}
-	if (r == 0) {
-		if (it->id)
-			window_add(&q->ids_seen, &it->sum);
+	if (r == 0)
 		append(q, it);
-	}
 	return r;
 }
 
-/* Is it of no use, not even for its position? Where positions are numbers, one
- * that was seen is needed for that; else the page's end is what counts. */
-static bool is_useless(struct queue *q, const struct item *it, bool old)
-{
-	char what[80];
-
-	if (!q->rules->dialect->numeric || it->position == NULL)
-		return old;
-	if (!is_ahead(q, it->position) ||
-		(is_gap(q, it->position, what, sizeof what) &&
-			!pass_gap(q, what)))
-		return true;
-	move_to(&q->read_to, it->position);
-	return false;
-}
-
+/* An event that was seen may still be of use for its position, if that is a
+ * number; else the page's end is what counts. */
 static int add_new(struct queue *q, const struct event *ev, struct err *e)
 {
-	struct item *it = xcalloc(1, sizeof *it);
-	bool old = false;
-	int r = 1;
+	struct slice position = position_of(q, ev);
+	bool numbered = q->rules->dialect->numeric && position.p;
+	struct item *it;
+	int64_t number;
+	bool old;
+	int r = 0;
 
-	it->position = position_of(q, ev);
-	it->id = text_of(ev->id, EVENT_ID_MAX * 8);
-	if (it->id) {
-		window_sum(it->id, strlen(it->id), &it->sum);
-		old = window_has(&q->ids_seen, &it->sum);
-	}
+	if (numbered && slice_int(position, &number) && !go_on_to(q, number))
+		return 0;
+	it = item_new(ev, position);
+	old = it->id && !window_add(&q->ids_seen, &it->sum);
 	q->repeated = old ? q->repeated + 1 : 0;
-	if (!is_useless(q, it, old))
+	if (!old || numbered)
 		r = add(q, it, ev, old, e);
-	if (r)
+	if (r < 0 || (old && !numbered))
 		item_free(it);
-	return r < 0 ? -1 : 0;
+	return r;
 }
 
 /* The end of a page is where its next one starts; it is reached when all that
@@ -360,7 +357,7 @@ static int end_page(struct queue *q, const struct api_page *page)
 		next = q->rules->dialect->oldest;
 	if (next == NULL || strcmp(next, buf_text(&q->read_to)) == 0)
 		return page->has_more ? QUEUE_STUCK : QUEUE_END;
-	move_to(&q->read_to, next);
+	read_on(q, next);
 	if (q->tail) {
 		free(q->tail->page_end);
 		q->tail->page_end = xstrdup(next);
@@ -393,26 +390,9 @@ static int load(struct queue *q, struct err *e)
 	return 0;
 }
 
-bool queue_behind(
-	const struct queue *q, const struct api_page *page, struct buf *after)
-{
-	int64_t v, last = 0;
-	size_t i;
-
-	if (!q->rules->dialect->numeric)
-		return page->has_more && page->next &&
-		       strcmp(page->next, buf_text(&q->read_to)) &&
-		       buf_str(after, page->next) == 0;
-	for (i = 0; i < page->n; i++)
-		if (slice_int(page->events[i].position, &v) && v > last)
-			last = v;
-	buf_printf(after, "%" PRId64, last);
-	return is_ahead(q, buf_text(after));
-}
-
 int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 {
-	char *from = xstrdup(buf_text(&q->read_to));
+	int64_t from = q->read_number;
 	int r = page->n ? load(q, e) : 0;
 	size_t i;
 
@@ -421,16 +401,19 @@ int queue_add(struct queue *q, const struct api_page *page, struct err *e)
 			"the events behind the position, which has aged out,");
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
+	if (q->read_number != from) {
+		buf_clear(&q->read_to);
+		buf_printf(&q->read_to, "%" PRId64, q->read_number);
+	}
 	if (r == 0 && q->at_gap)
 		r = QUEUE_END;
 	else if (r == 0 && !q->rules->dialect->numeric)
 		r = end_page(q, page);
-	else if (r == 0 && strcmp(from, buf_text(&q->read_to)))
+	else if (r == 0 && q->read_number != from)
 		r = QUEUE_MORE;
 	else if (r == 0)
 		/* Without a way on, the same page would come again. */
 		r = page->n ? QUEUE_STUCK : QUEUE_END;
-	free(from);
 	return r;
 }
 
@@ -451,6 +434,8 @@ static void read_letter(
 static int add_letter(struct queue *q, const char *name, struct err *e)
 {
 	struct buf text = BUF_INIT(DEAD_LETTER_MAX);
+	char *quoted = xasprintf(
+		"\"%.*s\"", (int)(strlen(name) - strlen(".json")), name);
 	struct dead_letter letter = { 0 };
 	struct item *it = NULL;
 	struct event ev;
@@ -461,21 +446,20 @@ static int add_letter(struct queue *q, const char *name, struct err *e)
 	read_letter(q, letter.event, &ev);
 	if (q->rules->type && !slice_is(ev.type, q->rules->type))
 		goto out;
-	it = xcalloc(1, sizeof *it);
-	it->id = text_of(ev.id, EVENT_ID_MAX * 8);
-	if (it->id == NULL)
-		it->id = xstrndup(name, strlen(name) - strlen(".json"));
+	it = item_new(&ev, ev.position);
+	if (it->id == NULL) {
+		item_free(it);
+		ev.id = (struct slice){ quoted, strlen(quoted) };
+		it = item_new(&ev, ev.position);
+	}
 	it->letter = xstrdup(name);
-	it->position = text_of(ev.position, EVENT_POSITION_MAX);
-	if (it->position == NULL && ev.position.p)
-		it->position = xstrndup(ev.position.p, ev.position.len);
-	window_sum(it->id, strlen(it->id), &it->sum);
 	prepare(q, it, &ev, e);
 	it->attempts = letter.attempts;
 	append(q, it);
 out:
 	if (r == 0)
 		q->stayed++;
+	free(quoted);
 	buf_release(&text);
 	return r < 0 ? -1 : 0;
 }
@@ -667,20 +651,18 @@ static int record(struct queue *q, bool sync, struct err *e)
 	return r;
 }
 
-/* Takes the settled ones off the front; returns the position behind them, the
- * caller's to free, or NULL if it has not moved. */
-static char *pop(struct queue *q)
+/* Takes the settled ones off the front: up to the last position among them
+ * everything is settled. */
+static void pop(struct queue *q)
 {
-	char **to, *position = NULL;
+	bool numeric = q->rules->dialect->numeric;
 	struct item *it;
+	const char *to;
 
 	while ((it = q->head) && it->state == ITEM_SETTLED) {
-		to = q->rules->dialect->numeric ? &it->position : &it->page_end;
-		if (*to) {
-			free(position);
-			position = *to;
-			*to = NULL;
-		}
+		to = numeric ? it->position : it->page_end;
+		if (to)
+			move_to(&q->reached, to);
 		q->head = it->next;
 		if (q->head == NULL)
 			q->tail = NULL;
@@ -690,7 +672,6 @@ static char *pop(struct queue *q)
 		q->popped++;
 		item_free(it);
 	}
-	return position;
 }
 
 bool queue_is_unsaved(const struct queue *q)
@@ -713,7 +694,6 @@ int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 {
 	int64_t clock = backoff_clock_ms();
 	bool in_time = clock - q->unrecorded_ms >= RECORD_AFTER_MS;
-	char *position;
 
 	/* A full page of lines that were taken is written at once, but to sync
 	 * each would be most of the time there is. */
@@ -724,10 +704,7 @@ int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 		return -1;
 	/* Only what is recorded may be forgotten here. */
 	if (q->unrecorded == 0) {
-		position = pop(q);
-		if (position)
-			move_to(&q->reached, position);
-		free(position);
+		pop(q);
 		rest(q);
 	}
 	if (!queue_is_unsaved(q) || q->unrecorded ||

@@ -38,7 +38,7 @@ enum item_state {
 struct item {
 	struct item *next;
 	struct queue *queue;
-	char *id, *type, *position; /* position may be NULL */
+	char *id, *type, *position; /* in `texts`; NULL: it has none */
 	/* Where to go on once this and all before are settled, if not behind
 	 * its own position. */
 	char *page_end;
@@ -57,6 +57,7 @@ struct item {
 	struct item *next_given;
 	uint64_t end; /* of its line, in bytes of output */
 	bool counted;
+	char texts[];
 };
 
 /* What is the same for all topics of a drain. */
@@ -81,11 +82,12 @@ struct queue {
 	const struct queue_rules *rules;
 	char *topic;
 	struct lock lock;
-	struct buf saved;   /* the position on disk */
-	struct buf reached; /* where everything before is settled */
-	struct buf read_to; /* where the next page starts */
-	bool known;	    /* it has a position at all */
-	struct buf foreign; /* or one that another dialect has left */
+	struct buf saved;    /* the position on disk */
+	struct buf reached;  /* where everything before is settled */
+	struct buf read_to;  /* where the next page starts */
+	int64_t read_number; /* the same, where positions are numbers */
+	bool known;	     /* it has a position at all */
+	struct buf foreign;  /* or one that another dialect has left */
 	struct item *head, *tail;
 	struct item *first; /* nothing before it waits */
 	size_t n, bytes;
@@ -119,13 +121,6 @@ void queue_close(struct queue *q);
 int queue_start(struct queue *q, const char *position, struct err *e);
 
 bool queue_has_room(const struct queue *q);
-/* Will there be room for another one once this page is in? */
-bool queue_has_room_for(const struct queue *q, const struct api_page *page);
-
-/* Where to go on behind a page that is not added yet, appended to `after`; false:
- * that is not known, or it leads nowhere. */
-bool queue_behind(
-	const struct queue *q, const struct api_page *page, struct buf *after);
 
 enum queue_page {
 	QUEUE_MORE = 1, /* there may be another one behind it */

@@ -122,22 +122,31 @@ int reader_latest(
 				     : newest_text(api, topic, position, e);
 }
 
-enum state { IDLE, ASKED, READY };
+/* A page that was read, or why it could not be. */
+struct result {
+	struct api_page page;
+	struct err err;
+	int status;
+};
 
 struct reader {
 	struct api *api;
 	pthread_t thread;
 	pthread_mutex_t mutex;
-	pthread_cond_t asked;
-	enum state state; /* this and the rest: under the mutex */
-	bool ending;
-	struct dialect_page want;
+	pthread_cond_t news;	  /* something to do, or room for it */
+	struct dialect_page want; /* the thread's own while it is `reading` */
 	char *topic, *after, *type;
-	struct api_page page;
-	struct err err;
-	int status;
-	int event_fd;
+	/* From here on: under the mutex. */
+	bool asked, go_on, reading, dropped, ending;
+	struct result ready[READER_AHEAD]; /* the oldest first */
+	size_t n_ready, bytes;
+	int event_fd; /* is told of each that was read */
 };
+
+static char *copy(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
 
 static void forget_request(struct reader *r)
 {
@@ -147,26 +156,94 @@ static void forget_request(struct reader *r)
 	r->topic = r->after = r->type = NULL;
 }
 
-static void *work(void *ctx)
+static void release(struct result *res)
+{
+	if (res->status == 0)
+		api_page_release(&res->page);
+}
+
+/* Where the page behind this one starts, appended to `after`; false: that is not
+ * known, it leads nowhere, or there is nothing in it yet. */
+static bool behind(const struct dialect *d, const struct dialect_page *want,
+	const struct api_page *page, struct buf *after)
+{
+	const char *from = want->after ? want->after : d->oldest;
+	int64_t was, last;
+
+	if (page->n < (size_t)want->limit || page->lost)
+		return false;
+	if (!d->numeric)
+		return page->has_more && page->next &&
+		       strcmp(page->next, from) &&
+		       buf_str(after, page->next) == 0;
+	was = strtoll(from, NULL, 10);
+	last = greatest(page, was);
+	return last > was && buf_printf(after, "%" PRId64, last) == 0;
+}
+
+/* Makes the next page what is wanted; false: there is none to be read. */
+static bool advance(struct reader *r, const struct result *res)
+{
+	struct buf after = BUF_INIT(EVENT_POSITION_MAX);
+	bool more = res->status == 0 &&
+		    behind(r->api->dialect, &r->want, &res->page, &after);
+
+	if (more) {
+		free(r->after);
+		r->want.after = r->after = buf_detach(&after);
+	}
+	buf_release(&after);
+	return more;
+}
+
+static void add(struct reader *r, const struct result *res)
+{
+	r->ready[r->n_ready++] = *res;
+	r->bytes += res->page.text.len;
+}
+
+/* There is a page, or something can be asked for again. */
+static void tell(struct reader *r)
 {
 	static const uint64_t one = 1;
+
+	if (write(r->event_fd, &one, sizeof one) < 0) {
+		/* It is readable already. */
+	}
+}
+
+/* Has it something to do, and room for what comes of it? */
+static bool can_read(const struct reader *r)
+{
+	return r->asked && r->n_ready < READER_AHEAD && r->bytes < READER_BYTES;
+}
+
+static void *work(void *ctx)
+{
 	struct reader *r = ctx;
+	struct result res;
+	bool more;
 
 	pthread_mutex_lock(&r->mutex);
 	for (;;) {
-		while (r->state != ASKED && !r->ending)
-			pthread_cond_wait(&r->asked, &r->mutex);
+		while (!can_read(r) && !r->ending)
+			pthread_cond_wait(&r->news, &r->mutex);
 		if (r->ending)
 			break;
-		/* While it is ASKED nobody else touches the request. */
+		r->reading = true;
 		pthread_mutex_unlock(&r->mutex);
-		r->err = (struct err){ 0 };
-		r->status = api_page(r->api, &r->want, &r->page, &r->err);
+		res = (struct result){ 0 };
+		res.status = api_page(r->api, &r->want, &res.page, &res.err);
+		more = advance(r, &res);
 		pthread_mutex_lock(&r->mutex);
-		r->state = READY;
-		if (write(r->event_fd, &one, sizeof one) < 0) {
-			/* It is readable already. */
-		}
+		r->reading = false;
+		if (r->dropped)
+			release(&res);
+		else
+			add(r, &res);
+		tell(r);
+		r->asked = more && r->go_on && !r->dropped;
+		r->dropped = false;
 	}
 	pthread_mutex_unlock(&r->mutex);
 	return NULL;
@@ -177,9 +254,9 @@ struct reader *reader_new(struct api *api, struct err *e)
 	struct reader *r = xcalloc(1, sizeof *r);
 
 	r->api = api;
-	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	pthread_mutex_init(&r->mutex, NULL);
-	pthread_cond_init(&r->asked, NULL);
+	pthread_cond_init(&r->news, NULL);
 	if (r->event_fd >= 0) {
 		errno = pthread_create(&r->thread, NULL, work, r);
 		if (errno == 0)
@@ -193,31 +270,28 @@ struct reader *reader_new(struct api *api, struct err *e)
 
 void reader_free(struct reader *r)
 {
+	size_t i;
+
 	if (r == NULL)
 		return;
 	pthread_mutex_lock(&r->mutex);
 	r->ending = true;
 	/* A request under way ends with everything else that waits. */
-	if (r->state == ASKED)
+	if (r->reading)
 		stop_ask();
-	pthread_cond_signal(&r->asked);
+	pthread_cond_signal(&r->news);
 	pthread_mutex_unlock(&r->mutex);
 	pthread_join(r->thread, NULL);
-	if (r->state == READY && r->status == 0)
-		api_page_release(&r->page);
+	for (i = 0; i < r->n_ready; i++)
+		release(&r->ready[i]);
 	forget_request(r);
 	close(r->event_fd);
 	pthread_mutex_destroy(&r->mutex);
-	pthread_cond_destroy(&r->asked);
+	pthread_cond_destroy(&r->news);
 	free(r);
 }
 
-static char *copy(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
-void reader_ask(struct reader *r, const struct dialect_page *page)
+void reader_ask(struct reader *r, const struct dialect_page *page, bool go_on)
 {
 	pthread_mutex_lock(&r->mutex);
 	forget_request(r);
@@ -225,8 +299,9 @@ void reader_ask(struct reader *r, const struct dialect_page *page)
 	r->want.topic = r->topic = copy(page->topic);
 	r->want.after = r->after = copy(page->after);
 	r->want.type = r->type = copy(page->type);
-	r->state = ASKED;
-	pthread_cond_signal(&r->asked);
+	r->asked = true;
+	r->go_on = go_on;
+	pthread_cond_signal(&r->news);
 	pthread_mutex_unlock(&r->mutex);
 }
 
@@ -235,9 +310,46 @@ bool reader_busy(struct reader *r)
 	bool busy;
 
 	pthread_mutex_lock(&r->mutex);
-	busy = r->state != IDLE;
+	busy = r->asked || r->reading || r->n_ready;
 	pthread_mutex_unlock(&r->mutex);
 	return busy;
+}
+
+void reader_hold(struct reader *r)
+{
+	pthread_mutex_lock(&r->mutex);
+	r->go_on = false;
+	/* What is asked for and not begun waits for room behind another page:
+	 * it is one that was gone on to. */
+	if (!r->reading && r->n_ready)
+		r->asked = false;
+	pthread_mutex_unlock(&r->mutex);
+}
+
+/* Takes the oldest that is ready. */
+static struct result get(struct reader *r)
+{
+	struct result res = r->ready[0];
+
+	r->n_ready--;
+	memmove(r->ready, r->ready + 1, r->n_ready * sizeof *r->ready);
+	r->bytes -= res.page.text.len;
+	pthread_cond_signal(&r->news);
+	return res;
+}
+
+void reader_drop(struct reader *r)
+{
+	struct result res;
+
+	pthread_mutex_lock(&r->mutex);
+	r->asked = false;
+	r->dropped = r->reading;
+	while (r->n_ready) {
+		res = get(r);
+		release(&res);
+	}
+	pthread_mutex_unlock(&r->mutex);
 }
 
 int reader_fd(const struct reader *r)
@@ -247,20 +359,21 @@ int reader_fd(const struct reader *r)
 
 int reader_take(struct reader *r, struct api_page *page, struct err *e)
 {
-	uint64_t n;
+	struct result res;
+	uint64_t told;
 	int status = 0;
 
 	pthread_mutex_lock(&r->mutex);
-	if (r->state == READY) {
-		if (read(r->event_fd, &n, sizeof n) < 0) {
-			/* Taken before it was polled: nothing to clear. */
-		}
-		r->state = IDLE;
-		status = r->status < 0 ? -1 : 1;
+	if (read(r->event_fd, &told, sizeof told) < 0) {
+		/* Taken before it was told. */
+	}
+	if (r->n_ready) {
+		res = get(r);
+		status = res.status < 0 ? -1 : 1;
 		if (status < 0)
-			*e = r->err;
+			*e = res.err;
 		else
-			*page = r->page;
+			*page = res.page;
 	}
 	pthread_mutex_unlock(&r->mutex);
 	return status;

@@ -101,9 +101,11 @@ static void ask(struct wait *w, int64_t now)
 {
 	w->woken = false;
 	w->look_ms = now + LOOK_MS;
-	reader_ask(w->reader, &(struct dialect_page){ .topic = w->r->topic,
-				      .after = buf_text(&w->r->position),
-				      .limit = API_PAGE_LIMIT });
+	reader_ask(w->reader,
+		&(struct dialect_page){ .topic = w->r->topic,
+			.after = buf_text(&w->r->position),
+			.limit = API_PAGE_LIMIT },
+		false);
 }
 
 /* true: to another place. */

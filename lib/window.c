@@ -63,10 +63,10 @@ bool window_has(const struct window *w, const struct window_sum *sum)
 	return has(&w->now, sum) || has(&w->before, sum);
 }
 
-void window_add(struct window *w, const struct window_sum *sum)
+bool window_add(struct window *w, const struct window_sum *sum)
 {
 	if (window_has(w, sum))
-		return;
+		return false;
 	if (w->now.n == w->keep) {
 		free(w->before.slots);
 		w->before = w->now;
@@ -76,6 +76,7 @@ void window_add(struct window *w, const struct window_sum *sum)
 		grow(&w->now);
 	*slot_of(&w->now, sum) = *sum;
 	w->now.n++;
+	return true;
 }
 
 void window_release(struct window *w)

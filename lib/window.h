@@ -35,8 +35,8 @@ void window_sum(const char *text, size_t len, struct window_sum *sum);
 
 bool window_has(const struct window *w, const struct window_sum *sum);
 
-/* What is in it already is not moved to its newer end. */
-void window_add(struct window *w, const struct window_sum *sum);
+/* false: it is in it already, and is not moved to its newer end. */
+bool window_add(struct window *w, const struct window_sum *sum);
 
 void window_release(struct window *w);
 

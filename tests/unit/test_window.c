@@ -26,11 +26,11 @@ static bool has(const struct window *w, int n)
 	return window_has(w, &sum);
 }
 
-static void add(struct window *w, int n)
+static bool add(struct window *w, int n)
 {
 	struct window_sum sum = sum_of(n);
 
-	window_add(w, &sum);
+	return window_add(w, &sum);
 }
 
 static void an_empty_one_knows_nothing(void **state)
@@ -83,9 +83,9 @@ static void adding_again_takes_no_room(void **state)
 
 	(void)state;
 	for (i = 0; i < 10; i++)
-		add(&w, i);
+		assert_true(add(&w, i));
 	for (i = 0; i < 1000; i++)
-		add(&w, 7);
+		assert_false(add(&w, 7));
 	for (i = 0; i < 10; i++)
 		assert_true(has(&w, i));
 	assert_int_equal(w.before.n, 0);
