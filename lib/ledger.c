@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 2, BUSY_MS = 10000, PRUNE_EVERY = 1000 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 10000, PRUNE_EVERY = LEDGER_WINDOW / 2 };
 
 enum query {
 	WINDOW_START,
@@ -154,7 +154,8 @@ static int set_up(struct ledger *l, struct err *e)
 
 	sqlite3_busy_timeout(l->db, BUSY_MS);
 	if (sqlite3_exec(l->db,
-		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		    "PRAGMA cache_size = -256;",
 		    NULL, NULL, NULL) != SQLITE_OK)
 		return failed(l, "opening", e);
 	version = schema_version(l->db);
