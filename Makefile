@@ -124,8 +124,11 @@ $(BUILD)/tests/bench-curl: $(BUILD)/tests/bench-curl.o
 $(BUILD)/tests/bench-hint: $(BUILD)/tests/bench-hint.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+$(BUILD)/tests/bench-pages: $(BUILD)/tests/bench-pages.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
+
 bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/bench-hint \
-		$(BUILD)/tests/faults
+		$(BUILD)/tests/bench-pages $(BUILD)/tests/faults
 	tests/bench $(BUILD)
 
 soak: all
