@@ -650,6 +650,27 @@ acks() {
 	[ "$(position)" = 0 ]
 }
 
+@test "a long backlog lets another topic in" {
+	start_hub
+	T=$(new_topic long)
+	other=$(new_topic other)
+	new_agent reader "$T:read" "$T:write" "$other:read" "$other:write"
+	publish_n 1 3000
+	mkfifo "$HOME/hints"
+	# Once the first line is here there is news in the other topic.
+	agentrux-drain --from oldest "$T" "$other" <"$HOME/hints" | {
+		exec 8>"$HOME/hints"
+		IFS= read -r line
+		echo "$line"
+		echo '{"n":"other"}' | agentrux-publish "$other" >/dev/null
+		jq -nc --arg t "$other" '{topic_id: $t}' >&8
+		exec 8>&-
+		cat
+	} >"$HOME/out"
+	[ "$(wc -l <"$HOME/out")" -eq 3001 ]
+	head -n 2501 "$HOME/out" | jq -r .payload.n | grep -qx other
+}
+
 @test "hints that pour in without end keep it from nothing, and it can be ended" {
 	prepare 3
 	yes '{}' 3>&- | agentrux-drain --from oldest "$T" >"$HOME/out" 3>&- &
