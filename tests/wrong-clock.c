@@ -6,7 +6,7 @@
  * subtracted in turn, call by call. CLOCK_BOOT is added to the time since boot,
  * as if the machine had slept for so long. With CLOCK_SPEED=N the time since
  * boot runs N times as fast from the start of the program on, and what poll(2)
- * waits for it is that much shorter. */
+ * and timerfd_settime(2) wait for is that much shorter. */
 #include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 static atomic_uint calls;
@@ -100,6 +101,27 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t size)
 {
 	(void)size;
 	return poll(fds, n, ms);
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *timer,
+	struct itimerspec *old)
+{
+	static int (*real)(
+		int, int, const struct itimerspec *, struct itimerspec *);
+	long long speed = setting("CLOCK_SPEED"), ns;
+	struct itimerspec sooner = *timer;
+
+	if (real == NULL) {
+		void *found = dlsym(RTLD_NEXT, "timerfd_settime");
+		memcpy(&real, &found, sizeof real);
+	}
+	if (speed > 1) {
+		ns = timer->it_value.tv_sec * 1000000000LL +
+		     timer->it_value.tv_nsec;
+		sooner.it_value.tv_sec = ns / speed / 1000000000;
+		sooner.it_value.tv_nsec = ns / speed % 1000000000;
+	}
+	return real(fd, flags, &sooner, old);
 }
 
 time_t time(time_t *at)
