@@ -657,16 +657,19 @@ acks() {
 	new_agent reader "$T:read" "$T:write" "$other:read" "$other:write"
 	publish_n 1 3000
 	mkfifo "$HOME/hints"
+	exec 8<>"$HOME/hints"
 	# Once the first line is here there is news in the other topic.
-	agentrux-drain --from oldest "$T" "$other" <"$HOME/hints" | {
-		exec 8>"$HOME/hints"
+	agentrux-drain --from oldest "$T" "$other" <"$HOME/hints" 8>&- | {
 		IFS= read -r line
 		echo "$line"
 		echo '{"n":"other"}' | agentrux-publish "$other" >/dev/null
 		jq -nc --arg t "$other" '{topic_id: $t}' >&8
 		exec 8>&-
 		cat
-	} >"$HOME/out"
+	} >"$HOME/out" &
+	pid=$!
+	exec 8>&-
+	wait "$pid"
 	[ "$(wc -l <"$HOME/out")" -eq 3001 ]
 	head -n 2501 "$HOME/out" | jq -r .payload.n | grep -qx other
 }
