@@ -76,6 +76,21 @@ pretend() {
 	done
 }
 
+@test "100 MiB go there and back, from either side, bit for bit" {
+	prepare
+	# Another agent, with a home of its own.
+	AGENTRUX_HOME=$HOME/other new_agent other "$T:read" "$T:write"
+	head -c 100M /dev/urandom >big
+	agentrux-upload "$T" big >line
+	agentrux-download --home other -o in "$T" <line >/dev/null
+	cmp in/big big
+	agentrux-upload --home other --checksum "$T" in/big >line
+	rm in/big
+	agentrux-download "$T" "$(jq -r "$OBJECT" line)" | cmp - big
+	agentrux-download -o in "$T" <line >/dev/null
+	cmp in/big big
+}
+
 @test "attachments go from one agent to the other and back, through events" {
 	prepare
 	head -c 200000 /dev/urandom >a.bin
