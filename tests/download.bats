@@ -14,26 +14,29 @@ prepare() {
 	cd "$HOME" && mkdir in
 }
 
+# object N URL [SIZE]: a rule that object obj_N is there.
+object() {
+	echo "GET /topics/*/payloads/obj_$1 body='{$(by_dialect \
+		"${3:+\"size\":$3,}\"download_url\"" \
+		"${3:+\"size_bytes\":$3,}\"presigned_get_url\""):\"$2\"}'"
+}
+
 # The fault server with a token and these further rules; object obj_1, of 6
 # bytes, is at $URL/get/1?sig=x. Credentials for it; $T is a topic.
 prepare_faults() {
-	T=11111111-2222-4333-8444-555555555555
+	T=$(by_dialect '' top_)11111111-2222-4333-8444-555555555555
 	LINE='{"object_id":"obj_1","name":"hello.txt"}'
 	{
-		echo "POST /auth/* body='{\"access_token\":\"tok-canary\"}'"
+		echo "$TOKEN_RULE"
 		printf '%s\n' "$@"
 		# shellcheck disable=SC2016 # $URL is the server's to fill in
-		echo 'GET /topics/*/payloads/obj_1 body='\''{"object_id":"obj_1",' \
-			'"size":6,"download_url":"$URL/get/1?sig=x"}'\'
+		object 1 '$URL/get/1?sig=x' 6
 		# shellcheck disable=SC2016
-		echo 'GET /topics/*/payloads/obj_2 body='\''{"object_id":"obj_2",' \
-			'"download_url":"$URL/get/2?sig=x"}'\'
+		object 2 '$URL/get/2?sig=x'
 		printf '%s\n' 'GET /get/* body="hello\n"'
 	} >"$BATS_TEST_TMPDIR/plan"
 	start_faults "$BATS_TEST_TMPDIR/plan"
-	mkdir -p -m 700 "$HOME/.agentrux"
-	(umask 077 && echo '{"script_id":"scr_1","client_secret":"hush"}' \
-		>"$HOME/.agentrux/credentials.json")
+	put_credentials
 	cd "$HOME" && mkdir -p in
 }
 
@@ -287,8 +290,8 @@ pretend() {
 }
 
 @test "an object that is not as large as the service says is 65" {
-	prepare_faults "GET /topics/*/payloads/obj_3 body='{\"size\":5,\"download_url\":\"\$URL/get/3\"}'" \
-		"GET /topics/*/payloads/obj_4 body='{\"size\":7,\"download_url\":\"\$URL/get/4\"}'"
+	# shellcheck disable=SC2016 # $URL is the server's to fill in
+	prepare_faults "$(object 3 '$URL/get/3' 5)" "$(object 4 '$URL/get/4' 7)"
 	for id in obj_3 obj_4; do
 		run -65 download "{\"object_id\":\"$id\"}"
 		nothing_in in
@@ -327,9 +330,7 @@ pretend() {
 		prepare_faults "GET /get/1 status=${pair%:*}"
 		run "-${pair#*:}" download "$LINE" --retry-time 0
 		nothing_in in
-		kill "$FAULTS_PID"
-		wait "$FAULTS_PID" || true
-		rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+		stop_faults
 	done
 }
 
@@ -381,7 +382,7 @@ pretend() {
 	wait_for 10 test -s "$BATS_TEST_TMPDIR/other.out"
 	other=$(cat "$BATS_TEST_TMPDIR/other.out")
 	{
-		echo "GET /topics/*/payloads/obj_3 body='{\"download_url\":\"$other/get/3\"}'"
+		object 3 "$other/get/3"
 		cat "$BATS_TEST_TMPDIR/plan"
 	} >"$BATS_TEST_TMPDIR/new"
 	background "$BATS_TEST_TMPDIR/faults.out" "$BUILD/tests/faults" \
@@ -403,9 +404,7 @@ pretend() {
 		[ "$status" -ne 0 ]
 		nothing_in in
 		[ "$(requests '^GET /get')" = 1 ]
-		kill "$FAULTS_PID"
-		wait "$FAULTS_PID" || true
-		rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+		stop_faults
 	done
 }
 
@@ -512,9 +511,7 @@ pretend() {
 			<<<"{\"download_url\":\"http://files.example:$port/get/1\"}"
 		[ "$(cat "$BATS_TEST_TMPDIR/log")" = "8.8.8.8 $port" ]
 		nothing_in in
-		kill "$FAULTS_PID"
-		wait "$FAULTS_PID" || true
-		rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
+		stop_faults
 	done
 	# Rebinding: the same name at another port is another look-up.
 	prepare_faults "GET /get/1 status=302 header=\"Location: http://files.example:1/x\""

@@ -112,6 +112,19 @@ by_dialect() {
 	if [ "$DIALECT" = classic ]; then echo "$1"; else echo "$2"; fi
 }
 
+# For a plan of the fault server: where a token is asked for, and the rule that it
+# gets one.
+TOKEN_PATH=$(by_dialect /auth/token /oauth/token)
+TOKEN_RULE="POST $TOKEN_PATH body='{\"access_token\":\"tok-canary\",\"expires_in\":600}'"
+
+# put_credentials: such as an activation leaves, for whatever server.
+put_credentials() {
+	mkdir -p -m 700 "$HOME/.agentrux"
+	(umask 077 && by_dialect '{"script_id":"scr_1","client_secret":"hush"}' \
+		'{"script_id":"scr_1","client_id":"crd_1","client_secret":"hush"}' \
+		>"$HOME/.agentrux/credentials.json")
+}
+
 # events_after TOPIC POSITION: the events behind it (from the oldest on without one), as
 # the service shows them, by curl alone, with the classic names of what is around
 # the payloads.
@@ -183,6 +196,12 @@ start_faults() {
 	wait_for 10 test -s "$BATS_TEST_TMPDIR/faults.out"
 	FAULTS_URL=$(cat "$BATS_TEST_TMPDIR/faults.out")
 	export AGENTRUX_BASE_URL=$FAULTS_URL
+}
+
+stop_faults() {
+	kill "$FAULTS_PID"
+	wait "$FAULTS_PID" || true
+	rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
 }
 
 # How many requests the fault server saw whose first line matches REGEX.

@@ -21,30 +21,29 @@ object() {
 		jq -r '.download_url // .presigned_get_url')"
 }
 
+# reservation [URL]: what is answered to one.
+reservation() {
+	# shellcheck disable=SC2016 # $URL is the server's to fill in
+	local url=${1:-'$URL/put/a%2Fb/../c?sig=x%2By&e=1'}
+	by_dialect "{\"object_id\":\"obj_1\",\"upload_url\":\"$url\"}" \
+		"{\"payload_object_id\":\"obj_1\",\"presigned_put_url\":\"$url\",\"required_headers\":{\"Content-Type\":\"text/plain\"}}"
+}
+
 # The fault server with a token, a reservation to give, and these further rules
 # (before the ones that serve well); credentials for it; $T is a topic.
 prepare_faults() {
-	T=11111111-2222-4333-8444-555555555555
+	T=$(by_dialect '' top_)11111111-2222-4333-8444-555555555555
 	{
-		echo "POST /auth/* body='{\"access_token\":\"tok\"}'"
+		echo "$TOKEN_RULE"
 		printf '%s\n' "$@"
-		# shellcheck disable=SC2016 # $URL is the server's to fill in
-		echo 'POST /topics/*/payloads body='\''{"object_id":"obj_1",' \
-			'"upload_url":"$URL/put/a%2Fb/../c?sig=x%2By&e=1"}'\'
+		echo "POST /topics/*/payloads body='$(reservation)'"
 		echo "PUT * status=200"
+		echo "POST /topics/*/events body='{\"event_id\":\"evt_1\"}'"
 	} >"$BATS_TEST_TMPDIR/plan"
 	start_faults "$BATS_TEST_TMPDIR/plan"
-	mkdir -p -m 700 "$HOME/.agentrux"
-	(umask 077 && echo '{"script_id":"scr_1","client_secret":"hush"}' \
-		>"$HOME/.agentrux/credentials.json")
+	put_credentials
 	cd "$HOME" || return
 	echo hello >hello.txt
-}
-
-stop_faults() {
-	kill "$FAULTS_PID"
-	wait "$FAULTS_PID" || true
-	rm -r "$FAULTS_LOG" "$BATS_TEST_TMPDIR/faults.out"
 }
 
 # The logged request number N of those whose first line matches REGEX.
@@ -125,13 +124,14 @@ ends() {
 
 		hello
 	EOF
-	[ "$(request 1 '^POST /topics' | tail -n 1)" = \
-		'{"content_type":"text/plain","filename":"hello.txt","size":6}' ]
+	[ "$(request 1 '^POST /topics' | tail -n 1)" = "$(by_dialect \
+		'{"content_type":"text/plain","filename":"hello.txt","size":6}' \
+		'{"size_bytes":6,"content_type":"text/plain","checksum_sha256":"WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="}')" ]
 	# A presigned URL is a key: it is not for a log.
 	[[ $stderr != *sig=* ]]
 	# The reservation named no URL to fetch it from: the object's stands in.
 	[ "$(jq -r .download_url <<<"$output")" = \
-		"$FAULTS_URL/topics/$T/payloads/obj_1" ]
+		"$(by_dialect "$FAULTS_URL/topics/$T/payloads/obj_1" null)" ]
 }
 
 @test "a storage on another host gets the bytes, and never the token" {
@@ -142,7 +142,7 @@ ends() {
 		"$BATS_TEST_TMPDIR/other.plan" "$BATS_TEST_TMPDIR/other"
 	wait_for 10 test -s "$BATS_TEST_TMPDIR/other.out"
 	other=$(cat "$BATS_TEST_TMPDIR/other.out")
-	prepare_faults "POST /topics/*/payloads body='{\"object_id\":\"o\",\"upload_url\":\"$other/put?x\"}'"
+	prepare_faults "POST /topics/*/payloads body='$(reservation "$other/put?x")'"
 	run -1 agentrux-upload "$T" hello.txt
 	[ "$(cat "$BATS_TEST_TMPDIR"/other/*.req | grep -c '^PUT ')" = 1 ]
 	grep -qx hello "$BATS_TEST_TMPDIR"/other/*.req
@@ -168,13 +168,13 @@ ends() {
 	prepare_faults "PUT /put/* status=403 body='Request has expired'" \
 		"PUT /put/* status=200"
 	run -0 agentrux-upload "$T" hello.txt
-	[ "$(requests '^POST /topics')" = 2 ]
+	[ "$(requests '^POST /topics/.*/payloads')" = 2 ]
 }
 
 @test "a URL that keeps expiring is 75, one that is always refused 77" {
 	prepare_faults "PUT /put/* status=403 body='Request has expired'"
 	run -75 agentrux-upload --retry-time 0 "$T" hello.txt
-	[ "$(requests '^POST /topics')" = 3 ]
+	[ "$(requests '^POST /topics/.*/payloads')" = 3 ]
 	[ "$(requests '^PUT ')" = 3 ]
 }
 
@@ -189,7 +189,7 @@ ends() {
 	prepare_faults "PUT /put/* status=503" "PUT /put/* reset" \
 		"PUT /put/* status=200"
 	run -0 agentrux-upload "$T" hello.txt
-	[ "$(requests '^POST /topics')" = 1 ]
+	[ "$(requests '^POST /topics/.*/payloads')" = 1 ]
 	[ "$(requests '^PUT ')" = 3 ]
 }
 
