@@ -2,8 +2,12 @@
 
 load helper
 
-CODE=ac_0123456789abcdefghijklmnopqrstuvwxyzABCDEF
-GRANTED='{"script_id":"scr_1","client_secret":"the-secret-of-this-test","grants":[{"grant_id":"grt_1","topic_id":"t1","action":"read"}]}'
+AC=$(by_dialect ac act)
+CODE=${AC}_0123456789abcdefghijklmnopqrstuvwxyzABCDEF
+GRANTED=$(by_dialect \
+	'"grants":[{"grant_id":"grt_1","topic_id":"t1","action":"read"}]' \
+	'"client_id":"crd_1","issued_at":"2026-06-13T00:00:00Z"')
+GRANTED="{\"script_id\":\"scr_1\",\"client_secret\":\"the-secret-of-this-test\",$GRANTED}"
 
 # home [TEXT]: an empty home, or one with TEXT in BOOTSTRAP.md. Sets H.
 home() {
@@ -28,8 +32,8 @@ files() {
 }
 
 creds() {
-	printf '{"base_url":"%s","script_id":"scr_0","client_secret":"an-older-secret"}' \
-		"${AGENTRUX_BASE_URL:-https://api.agentrux.com}"
+	printf '{"base_url":"%s","script_id":"scr_0",%s"client_secret":"an-older-secret"}' \
+		"${AGENTRUX_BASE_URL:-https://api.agentrux.com}" "$CLIENT"
 }
 
 put_creds() {
@@ -49,14 +53,14 @@ outcome() {
 	start_hub
 	hub topic add commands >/dev/null
 	id=$(hub script add agent-1 --grant commands:read)
-	home "$(hub code issue agent-1 --ttl 1h)"
+	home "$(issue_code agent-1)"
 	outcome ok 0
 	files credentials.json
 	[ "$(stat -c %a "$H/credentials.json")" = 600 ]
 	[ "$(jq -r .script_id <<<"$output")" = "$id" ]
 	[ "$(jq -r .script_id "$H/credentials.json")" = "$id" ]
 	[ "$(jq -r .base_url "$H/credentials.json")" = "$HUB_URL" ]
-	[ "$(jq -c '.grants[0].action' <<<"$output")" = '"read"' ]
+	[ "$(jq -r '.grants[0].action' <<<"$output")" = "$(by_dialect read null)" ]
 	[ "$(jq 'has("client_secret")' <<<"$output")" = false ]
 	[ "$(jq -r .client_secret "$H/credentials.json" | wc -c)" -gt 20 ]
 	agentrux-token
@@ -64,20 +68,20 @@ outcome() {
 
 @test "without --json nothing is printed on stdout" {
 	home "$CODE"
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	run -0 --separate-stderr agentrux-activate
 	[ -z "$output" ]
-	[[ $stderr == *"scr_1 is set up, with 1 grant" ]]
+	[[ $stderr == *"scr_1 is set up$(by_dialect ', with 1 grant' '; agentrux-topics lists what it may do')" ]]
 	run -0 --separate-stderr agentrux-activate -q
 	[ -z "$output$stderr" ]
 }
 
 @test "the code is sent once, in one request" {
 	home "$CODE"
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	outcome ok 0
 	[ "$(requests .)" = 1 ]
-	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = "{\"activation_code\":\"$CODE\"}" ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = "{\"$(by_dialect activation_code code)\":\"$CODE\"}" ]
 }
 
 @test "no BOOTSTRAP.md: 66, or 0 beside credentials" {
@@ -124,9 +128,9 @@ outcome() {
 
 @test "what is no code is quarantined unsent: 65" {
 	plan "* * status=500"
-	for text in "" "no code here" "ac_short" "ac_$(printf 'x%.0s' {1..201})" \
-		"$CODE with words behind it" "ac_0123456789012345678\$" \
-		"xac_0123456789abcdefghijklmnop" "AC_0123456789abcdefghijklmnop"; do
+	for text in "" "no code here" "${AC}_short" "${AC}_$(printf 'x%.0s' {1..201})" \
+		"$CODE with words behind it" "${AC}_0123456789012345678\$" \
+		"x${AC}_0123456789abcdefghijklmnop" "${AC^^}_0123456789abcdefghijklmnop"; do
 		home "$text"
 		outcome validation-failure 65
 		[[ $(jq -r .failed_file <<<"$output") == "$H"/BOOTSTRAP.md.failed-* ]]
@@ -163,12 +167,12 @@ outcome() {
 }
 
 @test "a BOM, CRLF, backticks and words around the code are forgiven" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	n=0
 	for text in $'\xef\xbb\xbf'"$CODE" "$CODE"$'\r' "\`$CODE\`" \
 		$'\t '"$CODE"$' \t' \
 		"# Welcome"$'\r\n\r\n'"Your code:"$'\r\n\r\n'"    \`$CODE\`"$'\r\n' \
-		"$CODE"$'\n'"ac_another_code_that_does_not_count_at_all"; do
+		"$CODE"$'\n'"${AC}_another_code_that_does_not_count_at_all"; do
 		home "$text"
 		outcome ok 0
 		files credentials.json
@@ -179,12 +183,12 @@ outcome() {
 }
 
 @test "4xx but 429: 77, quarantined with what the service said" {
-	plan 'POST /auth/activate status=400 body={"detail":"bad"}' \
-		'POST /auth/activate status=401 body={"error":"invalid_client","error_description":"no"}' \
-		'POST /auth/activate status=403 body="<html>a proxy</html>"' \
-		'POST /auth/activate status=404' \
-		'POST /auth/activate status=410' \
-		'POST /auth/activate status=422 body={"error":{"code":"INVALID","message":"Token\u0020has\u0020expired"}}'
+	plan "POST $ACTIVATE_PATH"' status=400 body={"detail":"bad"}' \
+		"POST $ACTIVATE_PATH"' status=401 body={"error":"invalid_client","error_description":"no"}' \
+		"POST $ACTIVATE_PATH"' status=403 body="<html>a proxy</html>"' \
+		"POST $ACTIVATE_PATH"' status=404' \
+		"POST $ACTIVATE_PATH"' status=410' \
+		"POST $ACTIVATE_PATH"' status=422 body={"error":{"code":"INVALID","message":"Token\u0020has\u0020expired"}}'
 	for want in '400 INVALID bad' '401 invalid_client no' '403 FORBIDDEN null' \
 		'404 NOT_FOUND null' '410 null null' '422 INVALID Token has expired'; do
 		home "$CODE"
@@ -205,11 +209,11 @@ outcome() {
 @test "any other answer or none: 75, the code is back, one request" {
 	n=0
 	for rule in "status=429" "status=429 header='Retry-After: 1'" "status=500" \
-		"status=503" "status=302 header='Location: \$URL/auth/activate'" \
+		"status=503" "status=302 header='Location: \$URL$ACTIVATE_PATH'" \
 		"body='not json'" "body='{\"script_id\":\"scr_1\"}'" \
 		"body='{\"client_secret\":\"s\"}'" "body='[]'" "body=''" "status=204" \
 		"close" "reset" "cut=5 body='$GRANTED'"; do
-		plan "POST /auth/activate $rule"
+		plan "POST $ACTIVATE_PATH $rule"
 		home "$CODE"
 		outcome transient-failure 75
 		[[ $rule != *"not json"* || $stderr == *"is $FAULTS_URL the service's address?"* ]]
@@ -234,7 +238,7 @@ outcome() {
 }
 
 @test "SIGTERM while the service thinks: 75 within a second, the code is back" {
-	plan "POST /auth/activate hang"
+	plan "POST $ACTIVATE_PATH hang"
 	home "$CODE"
 	background "$BATS_TEST_TMPDIR/out" agentrux-activate --json
 	pid=$LAST_PID
@@ -254,7 +258,7 @@ outcome() {
 }
 
 @test "SIGTERM while the answer is on its way does not lose the secret" {
-	plan "POST /auth/activate until=$HOME/go body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH until=$HOME/go body='$GRANTED'"
 	home "$CODE"
 	background "$BATS_TEST_TMPDIR/out" agentrux-activate --json
 	pid=$LAST_PID
@@ -267,9 +271,9 @@ outcome() {
 }
 
 @test "a newer BOOTSTRAP.md that was written meanwhile wins" {
-	newer=ac_a_newer_code_that_came_in_between
+	newer=${AC}_a_newer_code_that_came_in_between
 	for rule in "status=500" "status=404" "body='$GRANTED'"; do
-		plan "POST /auth/activate until=$HOME/go $rule"
+		plan "POST $ACTIVATE_PATH until=$HOME/go $rule"
 		home "$CODE"
 		background "$BATS_TEST_TMPDIR/out" agentrux-activate --json
 		pid=$LAST_PID
@@ -286,7 +290,7 @@ outcome() {
 }
 
 @test "a file that others may read is consumed with a warning" {
-	plan "POST /auth/activate status=500" "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH status=500" "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
 	chmod 644 "$H/BOOTSTRAP.md"
 	outcome transient-failure 75
@@ -298,16 +302,16 @@ outcome() {
 }
 
 @test "an orphaned inflight gives way to a live claim" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
-	echo "ac_an_older_code_that_was_left_behind" >"$H/BOOTSTRAP.md.inflight"
+	echo "${AC}_an_older_code_that_was_left_behind" >"$H/BOOTSTRAP.md.inflight"
 	outcome ok 0
 	files credentials.json
 	[ "$(requests "$CODE")" = 1 ]
 }
 
 @test "an inflight that is a folder does not hold up a claim" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
 	mkdir "$H/BOOTSTRAP.md.inflight"
 	outcome ok 0
@@ -315,7 +319,7 @@ outcome() {
 }
 
 @test "a kill between link and unlink: both names on one file are no trap" {
-	plan "POST /auth/activate status=500" "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH status=500" "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
 	ln "$H/BOOTSTRAP.md" "$H/BOOTSTRAP.md.inflight"
 	outcome transient-failure 75
@@ -400,7 +404,7 @@ outcome() {
 }
 
 @test "--base-url is kept with the credentials, without a slash at its end" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	unset AGENTRUX_BASE_URL
 	home "$CODE"
 	outcome ok 0 --base-url "$FAULTS_URL///"
@@ -408,14 +412,14 @@ outcome() {
 }
 
 @test "--stdin: the same outcomes, no files moved" {
-	plan "POST /auth/activate status=503" "POST /auth/activate status=422" \
-		"POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH status=503" "POST $ACTIVATE_PATH status=422" \
+		"POST $ACTIVATE_PATH body='$GRANTED'"
 	H=$HOME/.agentrux
 	printf '%s' "$CODE" >"$HOME/code"
 	outcome transient-failure 75 --stdin <"$HOME/code"
 	home "something else"
 	outcome permanent-failure 77 --stdin <"$HOME/code"
-	outcome validation-failure 65 --stdin <<<"ac_"
+	outcome validation-failure 65 --stdin <<<"${AC}_"
 	outcome validation-failure 65 --stdin </dev/null
 	files BOOTSTRAP.md
 	rm -r "$H"
@@ -471,7 +475,7 @@ outcome() {
 	(umask 077 && printf '{"script_id":"scr_1","client_sec' >"$H/credentials.json.new")
 	outcome not-set-up 78 --recover
 	files credentials.json.new
-	creds | sed 's/scr_0/scr_9/' >"$H/credentials.json.new"
+	creds | sed 's/scr_0/scr_9/; s/crd_1/crd_9/' >"$H/credentials.json.new"
 	put_creds
 	run -73 agentrux-activate --recover
 	files credentials.json credentials.json.new
@@ -479,6 +483,7 @@ outcome() {
 }
 
 @test "--rotate: a new secret under the name that was there, the rest untouched" {
+	classic_only
 	plan "POST /auth/rotate-key body='{\"client_secret\":\"the-next-secret\",\"access_token\":\"tok-2\",\"refresh_token\":\"ref-2\"}'"
 	home
 	(umask 077 && printf '{ "note" : 12345678901234567890 ,"clientSecret":"old-secret",\n "base_url":"%s/","script_id":"scr_0","x":{"y":[1.50]}}\n' \
@@ -495,6 +500,7 @@ outcome() {
 }
 
 @test "--rotate: refused, unanswered, not set up" {
+	classic_only
 	home
 	run -78 agentrux-activate --rotate
 	plan "POST /auth/rotate-key status=401" "POST /auth/rotate-key status=503" \
@@ -513,6 +519,7 @@ outcome() {
 }
 
 @test "--rotate against a real hub: the old secret is dead, the new one works" {
+	classic_only
 	start_hub
 	hub topic add commands >/dev/null
 	new_agent agent-1 commands:read
@@ -527,6 +534,7 @@ outcome() {
 }
 
 @test "--invite: one request, one line, and the cached token is forgotten" {
+	classic_only
 	start_hub
 	hub topic add commands >/dev/null
 	topic=$(hub topic add extra)
@@ -568,7 +576,7 @@ outcome() {
 }
 
 @test "two homes know nothing of each other" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
 	mkdir -m 700 "$HOME/b"
 	echo "$CODE" >"$HOME/b/BOOTSTRAP.md"
@@ -582,7 +590,7 @@ outcome() {
 }
 
 @test "stdout that is full does not undo an activation" {
-	plan "POST /auth/activate body='$GRANTED'"
+	plan "POST $ACTIVATE_PATH body='$GRANTED'"
 	home "$CODE"
 	code=0
 	agentrux-activate --json >/dev/full || code=$?

@@ -85,8 +85,9 @@ hub() {
 # The dialect that the tests speak where it makes no difference to them.
 DIALECT=${AGENTRUX_TEST_DIALECT:-classic}
 
+# classic_only [WHY]
 classic_only() {
-	[ "$DIALECT" = classic ] || skip "classic only"
+	[ "$DIALECT" = classic ] || skip "classic only${1:+: $1}"
 }
 
 # issue_code NAME: an activation code of that dialect.
@@ -112,16 +113,17 @@ by_dialect() {
 	if [ "$DIALECT" = classic ]; then echo "$1"; else echo "$2"; fi
 }
 
-# For a plan of the fault server: where a token is asked for, and the rule that it
-# gets one.
+# For a plan of the fault server: where a code is redeemed and a token asked for,
+# the rule that it gets one; and what credentials hold besides.
+ACTIVATE_PATH=$(by_dialect /auth/activate /auth/redeem-activation-code)
+CLIENT=$(by_dialect '' '"client_id":"crd_1",')
 TOKEN_PATH=$(by_dialect /auth/token /oauth/token)
 TOKEN_RULE="POST $TOKEN_PATH body='{\"access_token\":\"tok-canary\",\"expires_in\":600}'"
 
 # put_credentials: such as an activation leaves, for whatever server.
 put_credentials() {
 	mkdir -p -m 700 "$HOME/.agentrux"
-	(umask 077 && by_dialect '{"script_id":"scr_1","client_secret":"hush"}' \
-		'{"script_id":"scr_1","client_id":"crd_1","client_secret":"hush"}' \
+	(umask 077 && echo "{\"script_id\":\"scr_1\",$CLIENT\"client_secret\":\"hush\"}" \
 		>"$HOME/.agentrux/credentials.json")
 }
 

@@ -17,8 +17,9 @@ TALKERS=(
 # Credentials as activation leaves them, for a server at $1.
 credentials() {
 	mkdir -p -m 700 "$HOME/.agentrux"
-	(umask 077 && jq -n --arg url "$1" '{base_url: $url, script_id: "scr_1",
-		client_secret: "not-a-real-one"}' \
+	(umask 077 && jq -n --arg url "$1" --argjson client "{${CLIENT%,}}" \
+		'{base_url: $url, script_id: "scr_1",
+		client_secret: "not-a-real-one"} + $client' \
 		>"$HOME/.agentrux/credentials.json")
 }
 
@@ -106,7 +107,7 @@ ends() {
 answers() {
 	local talker
 	cat >"$HOME/plan" <<-EOF
-		POST /auth/token status=200 body="{\"access_token\":\"t\",\"expires_at\":\"2099-01-01T00:00:00Z\"}"
+		POST $TOKEN_PATH status=200 body="{\"access_token\":\"t\",\"expires_at\":\"2099-01-01T00:00:00Z\"}"
 		POST /topics/* $2
 		GET /topics/* $2
 	EOF
@@ -146,11 +147,13 @@ answers() {
 # breaks CODE RULE: the same in mid-life, once a page was read and an event was
 # published. What was done is told, and never is the end a 0.
 breaks() {
-	local event='{"event_id":"e-1","sequence_no":1,"type":"t","payload":1}'
+	local page
+	page=$(by_dialect '"items":[{"event_id":"e-1","sequence_no":1,"type":"t"' \
+		'"next":{"has_more":true},"events":[{"event_id":"e-1","cursor":"1","event_type":"t"')
 	cat >"$HOME/plan" <<-EOF
-		POST /auth/token body='{"access_token":"t"}'
-		POST /auth/token body='{"access_token":"u"}'
-		GET /topics/* body='{"items":[$event]}'
+		POST $TOKEN_PATH body='{"access_token":"t"}'
+		POST $TOKEN_PATH body='{"access_token":"u"}'
+		GET /topics/* body='{$page,"payload":1}]}'
 		GET /topics/* $2
 		POST /topics/*/events body='{"event_id":"e-2"}'
 		POST /topics/*/events $2
@@ -163,7 +166,7 @@ breaks() {
 	echo "$stderr"
 	[[ $output == *'"event_id":"e-1"'* ]]
 	[ "${#stderr_lines[@]}" -eq 1 ]
-	[ "$(jq '."topic-1"' "$HOME/.agentrux/waterline.json")" = 1 ]
+	[ "$(jq -r '."topic-1"' "$HOME/.agentrux/waterline.json")" = 1 ]
 	run "-$1" --separate-stderr agentrux-publish --retry-time 0 --lines \
 		topic-1 < <(seq 2)
 	echo "$stderr"
@@ -193,7 +196,7 @@ breaks() {
 }
 
 @test "a secret that was rotated is 77, and the line says so" {
-	echo 'POST /auth/token status=401 body="{\"error\":\"invalid_client\"}"' \
+	echo "POST $TOKEN_PATH"' status=401 body="{\"error\":\"invalid_client\"}"' \
 		>"$HOME/plan"
 	start_faults "$HOME/plan"
 	credentials "$FAULTS_URL"
@@ -202,11 +205,11 @@ breaks() {
 		ends 77 $talker
 		grep -q "activate again" "$HOME/err"
 	done
-	[ "$(requests 'POST /auth/token')" -ge 4 ]
+	[ "$(requests "POST $TOKEN_PATH")" -ge 4 ]
 }
 
 @test "where no token is to be had for now, every program says so at once, with 75" {
-	echo 'POST /auth/token status=429 header="Retry-After: 50" body="{}"' \
+	echo "POST $TOKEN_PATH"' status=429 header="Retry-After: 50" body="{}"' \
 		>"$HOME/plan"
 	start_faults "$HOME/plan"
 	credentials "$FAULTS_URL"
@@ -216,5 +219,5 @@ breaks() {
 		ends 75 $talker
 	done
 	[ $((SECONDS - t0)) -lt 45 ]
-	[ "$(requests 'POST /auth/token')" -eq 1 ]
+	[ "$(requests "POST $TOKEN_PATH")" -eq 1 ]
 }

@@ -10,14 +10,24 @@ plan() {
 	start_faults "$BATS_TEST_TMPDIR/plan"
 	H=$HOME/.agentrux
 	[ -d "$H" ] || mkdir -m 700 "$H"
-	(umask 077 && printf '{"base_url":"%s","script_id":"scr_1","client_secret":"the-secret-of-this-test"}' \
-		"$FAULTS_URL" >"$H/credentials.json")
+	(umask 077 && printf '{"base_url":"%s","script_id":"scr_1",%s"client_secret":"the-secret-of-this-test"}' \
+		"$FAULTS_URL" "$CLIENT" >"$H/credentials.json")
 	unset AGENTRUX_BASE_URL
 }
 
 # token N [MORE…]: a rule's body that grants tok-N, and ref-N.
 token() {
-	printf "body='{\"access_token\":\"tok-%s\",\"refresh_token\":\"ref-%s\"%s}'" "$1" "$1" "${2:-}"
+	printf "body='{\"access_token\":\"tok-%s\",\"refresh_token\":\"ref-%s\"%s}'" "$1" "$1" \
+		"${2-,\"expires_in\":3600}"
+}
+
+# Where the next token comes from. In the oauth dialect that is where the first
+# one came from: what is called a refresh token in its answer is not looked at.
+REFRESH_PATH=$(by_dialect /auth/refresh /oauth/token)
+
+# ref N: what the cache holds of it.
+ref() {
+	by_dialect "ref-$1" null
 }
 
 # cache: the name of the one token file.
@@ -43,7 +53,7 @@ all_well() {
 }
 
 @test "prints a token, a header, or an object" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	run -0 --separate-stderr agentrux-token
 	[ "$output" = tok-1 ] && [ -z "$stderr" ]
 	run -0 agentrux-token --header
@@ -54,12 +64,13 @@ all_well() {
 	left=$((end - $(date +%s)))
 	[ "$left" -gt 3500 ] && [ "$left" -le 3600 ]
 	[ "$(requests .)" = 1 ]
-	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = \
-		'{"script_id":"scr_1","client_secret":"the-secret-of-this-test"}' ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0001.req")" = "$(by_dialect \
+		'{"script_id":"scr_1","client_secret":"the-secret-of-this-test"}' \
+		'grant_type=client_credentials&client_id=crd_1&client_secret=the-secret-of-this-test')" ]
 }
 
 @test "a fresh cached token needs no network, no lock and no change to a file" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	agentrux-token
 	kill "$FAULTS_PID"
 	rm "$AGENTRUX_RUNTIME_DIR"/*.lock
@@ -72,7 +83,7 @@ all_well() {
 }
 
 @test "100 cold starts, half of them as from cron: one request, one token" {
-	plan "POST /auth/token delay=100 $(token 1)" "POST /auth/token $(token 2)"
+	plan "POST $TOKEN_PATH delay=100 $(token 1)" "POST $TOKEN_PATH $(token 2)"
 	dir=$BATS_TEST_TMPDIR/out
 	mkdir "$dir"
 	pids=()
@@ -89,7 +100,7 @@ all_well() {
 }
 
 @test "the place is the same without any variable, and mode 700" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	agentrux-token
 	name=$(basename "$(cache)")
 	default=/dev/shm/agentrux-$(id -u)
@@ -102,8 +113,8 @@ all_well() {
 }
 
 @test "in its last minute: 50 starts, one refresh" {
-	plan "POST /auth/token $(token 1)" \
-		"POST /auth/refresh delay=100 $(token 2)" "POST /auth/refresh status=401"
+	plan "POST $TOKEN_PATH $(token 1)" \
+		"POST $REFRESH_PATH delay=100 $(token 2)" "POST $REFRESH_PATH status=401"
 	agentrux-token
 	edit '.stale_ms = 0'
 	[ "$(agentrux-token --status --json | jq -r .state)" = stale ]
@@ -114,15 +125,16 @@ all_well() {
 	done
 	all_well "${pids[@]}"
 	[ "$(cat "$BATS_TEST_TMPDIR"/t? "$BATS_TEST_TMPDIR"/t?? | sort -u)" = tok-2 ]
-	[ "$(requests /auth/refresh)" = 1 ]
 	[ "$(requests .)" = 2 ]
-	[ "$(tail -n 1 "$FAULTS_LOG/0002.req")" = '{"refresh_token":"ref-1"}' ]
-	[ "$(jq -r .refresh_token "$(cache)")" = ref-2 ]
+	[ "$(jq -r .refresh_token "$(cache)")" = "$(ref 2)" ]
+	[ "$(tail -n 1 "$FAULTS_LOG/0002.req")" = "$(by_dialect \
+		'{"refresh_token":"ref-1"}' "$(tail -n 1 "$FAULTS_LOG/0001.req")")" ]
 }
 
 @test "a refused refresh token is never sent again, by any process" {
-	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" \
-		"POST /auth/token $(token 3)" "POST /auth/refresh status=401"
+	classic_only "no refresh tokens"
+	plan "POST $TOKEN_PATH $(token 1)" "POST $TOKEN_PATH $(token 2)" \
+		"POST $TOKEN_PATH $(token 3)" "POST $REFRESH_PATH status=401"
 	agentrux-token
 	edit '.stale_ms = 0'
 	run -0 agentrux-token
@@ -135,8 +147,9 @@ all_well() {
 }
 
 @test "a refresh token is forgotten before it is sent" {
-	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" \
-		"POST /auth/refresh hang"
+	classic_only "no refresh tokens"
+	plan "POST $TOKEN_PATH $(token 1)" "POST $TOKEN_PATH $(token 2)" \
+		"POST $REFRESH_PATH hang"
 	agentrux-token
 	edit '.stale_ms = 0'
 	background "$BATS_TEST_TMPDIR/out" agentrux-token
@@ -149,7 +162,7 @@ all_well() {
 }
 
 @test "SIGKILL of the one that asks: one more request, nobody hangs" {
-	plan "POST /auth/token hang" "POST /auth/token $(token 2)"
+	plan "POST $TOKEN_PATH hang" "POST $TOKEN_PATH $(token 2)"
 	background "$BATS_TEST_TMPDIR/first" agentrux-token
 	first=$LAST_PID
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
@@ -165,7 +178,7 @@ all_well() {
 }
 
 @test "a damaged cache heals itself with one request" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	agentrux-token
 	file=$(cache)
 	n=1
@@ -185,7 +198,7 @@ all_well() {
 }
 
 @test "times that cannot be in the cache hold up nobody" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	agentrux-token
 	edit '{blocked_ms: 9000000000000000}'
 	[ "$(agentrux-token)" = tok-1 ]
@@ -195,8 +208,8 @@ all_well() {
 }
 
 @test "a 429 is remembered for all until its end" {
-	plan "POST /auth/token status=429 header='Retry-After: 900'" \
-		"POST /auth/token $(token 2)"
+	plan "POST $TOKEN_PATH status=429 header='Retry-After: 900'" \
+		"POST $TOKEN_PATH $(token 2)"
 	run -75 agentrux-token
 	for n in 1 2 3; do
 		run -75 --separate-stderr agentrux-token
@@ -215,8 +228,8 @@ all_well() {
 }
 
 @test "a 429 without Retry-After lasts a minute, one with a long one an hour" {
-	plan "POST /auth/token status=429" \
-		"POST /auth/token status=429 header='Retry-After: 999999'"
+	plan "POST $TOKEN_PATH status=429" \
+		"POST $TOKEN_PATH status=429 header='Retry-After: 999999'"
 	run -75 agentrux-token
 	left=$(agentrux-token --status --json | jq .blocked_for)
 	[ "$left" -gt 30 ] && [ "$left" -le 60 ]
@@ -227,8 +240,8 @@ all_well() {
 }
 
 @test "those who waited share a failure, too" {
-	plan "POST /auth/token until=$HOME/go status=503" \
-		"POST /auth/token status=500"
+	plan "POST $TOKEN_PATH until=$HOME/go status=503" \
+		"POST $TOKEN_PATH status=500"
 	background "$BATS_TEST_TMPDIR/first" agentrux-token --retry-time 0
 	first=$LAST_PID
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
@@ -252,8 +265,8 @@ all_well() {
 }
 
 @test "temporary trouble is tried again, for as long as --retry-time" {
-	plan "POST /auth/token status=503" "POST /auth/token close" \
-		"POST /auth/token body=garbage" "POST /auth/token $(token 4)"
+	plan "POST $TOKEN_PATH status=503" "POST $TOKEN_PATH close" \
+		"POST $TOKEN_PATH body=garbage" "POST $TOKEN_PATH $(token 4)"
 	run -75 agentrux-token --retry-time 0
 	[ "$(requests .)" = 1 ]
 	run -0 --separate-stderr agentrux-token
@@ -262,9 +275,9 @@ all_well() {
 }
 
 @test "what the service answers becomes an exit code" {
-	plan "POST /auth/token status=401 body='{\"error\":\"invalid_client\"}'" \
-		"POST /auth/token status=403" "POST /auth/token status=404" \
-		"POST /auth/token status=422" "POST /auth/token status=302"
+	plan "POST $TOKEN_PATH status=401 body='{\"error\":\"invalid_client\"}'" \
+		"POST $TOKEN_PATH status=403" "POST $TOKEN_PATH status=404" \
+		"POST $TOKEN_PATH status=422" "POST $TOKEN_PATH status=302"
 	for code in 77 77 66 65 1; do
 		run "-$code" --separate-stderr agentrux-token
 		[ -z "$output" ]
@@ -275,11 +288,11 @@ all_well() {
 
 @test "a wrong wall clock makes no extra request" {
 	# The server lives in 2020, and so does the end it names.
-	plan "POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T13:00:00Z"')" \
-		"POST /auth/token header='Date: Fri, 01 Apr 2039 12:00:00 GMT' $(token 2 ',"expires_at":2185272000000')" \
-		"POST /auth/token header=Date: $(token 3 ',"expires_at":"2001-01-01T00:00:00Z"')" \
-		"POST /auth/token header=Date: $(token 4 ',"expires_at":"2044-01-01T00:00:00Z"')" \
-		"POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 5 ',"expires_at":"2020-04-01T11:00:00Z"')"
+	plan "POST $TOKEN_PATH header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T13:00:00Z"')" \
+		"POST $TOKEN_PATH header='Date: Fri, 01 Apr 2039 12:00:00 GMT' $(token 2 ',"expires_at":2185272000000')" \
+		"POST $TOKEN_PATH header=Date: $(token 3 ',"expires_at":"2001-01-01T00:00:00Z"')" \
+		"POST $TOKEN_PATH header=Date: $(token 4 ',"expires_at":"2044-01-01T00:00:00Z"')" \
+		"POST $TOKEN_PATH header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 5 ',"expires_at":"2020-04-01T11:00:00Z"')"
 	for n in 1 2 3 4 5; do
 		run -0 agentrux-token
 		[ "$output" = "tok-$n" ]
@@ -293,8 +306,8 @@ all_well() {
 }
 
 @test "a clock that is a year off, or jumps, makes no extra request; a sleep does" {
-	plan "POST /auth/token $(token 1 ",\"expires_at\":\"$(date -u -d '+1 hour' +%FT%TZ)\"")" \
-		"POST /auth/refresh $(token 2)"
+	plan "POST $TOKEN_PATH $(token 1 ",\"expires_at\":\"$(date -u -d '+1 hour' +%FT%TZ)\"")" \
+		"POST $TOKEN_PATH $(token 1)" "POST $REFRESH_PATH $(token 2)"
 	at() {
 		[ "$(env LD_PRELOAD="$BUILD/tests/wrong-clock.so" \
 			ASAN_OPTIONS=verify_asan_link_order=0 "${@:2}" \
@@ -320,9 +333,13 @@ all_well() {
 }
 
 @test "a token that lives shortly is used for half its life" {
-	plan "POST /auth/token header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 ',"expires_at":"2020-04-01T12:01:40Z"')" \
-		"POST /auth/refresh header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 2 ',"expires_at":"2020-04-01T12:00:02Z"')" \
-		"POST /auth/refresh $(token 3)"
+	lives() {
+		by_dialect ",\"expires_at\":\"$(date -u -d "2020-04-01T12:00:00Z + $1 seconds" +%FT%TZ)\"" \
+			",\"expires_in\":$1"
+	}
+	plan "POST $TOKEN_PATH header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 1 "$(lives 100)")" \
+		"POST $REFRESH_PATH header='Date: Wed, 01 Apr 2020 12:00:00 GMT' $(token 2 "$(lives 2)")" \
+		"POST $REFRESH_PATH $(token 3)"
 	[ "$(agentrux-token)" = tok-1 ]
 	[ "$(jq '.expires_ms - .stale_ms' "$(cache)")" = 50000 ]
 	[ "$(agentrux-token)" = tok-1 ]
@@ -334,14 +351,14 @@ all_well() {
 }
 
 @test "--rejected drops the token only if it is still that one" {
-	plan "POST /auth/token $(token 1)" "POST /auth/refresh $(token 2)"
+	plan "POST $TOKEN_PATH $(token 1)" "POST $REFRESH_PATH $(token 2)"
 	agentrux-token
 	run -0 agentrux-token --rejected <<<"tok-0"
 	[ -z "$output" ]
 	[ "$(agentrux-token)" = tok-1 ]
 	run -0 agentrux-token --rejected <<<"tok-1"
 	[ "$(agentrux-token --status)" = none ]
-	[ "$(jq -r .refresh_token "$(cache)")" = ref-1 ]
+	[ "$(jq -r .refresh_token "$(cache)")" = "$(ref 1)" ]
 	[ "$(agentrux-token)" = tok-2 ]
 	# Somebody else's late complaint about the old one.
 	run -0 agentrux-token --rejected <<<"tok-1"
@@ -350,7 +367,7 @@ all_well() {
 }
 
 @test "a 401 whose token was replaced meanwhile does not drop the new one" {
-	plan "POST /auth/token $(token 1)" \
+	plan "POST $TOKEN_PATH $(token 1)" \
 		"POST /topics/t/events until=$HOME/go status=401" \
 		"POST /topics/t/events body='{\"event_id\":\"e1\"}'"
 	agentrux-token
@@ -362,11 +379,11 @@ all_well() {
 	[ "$(requests 'Bearer tok-1')" = 1 ]
 	[ "$(requests 'Bearer tok-9')" = 1 ]
 	[ "$(agentrux-token)" = tok-9 ]
-	[ "$(requests /auth/)" = 1 ]
+	[ "$(requests "$TOKEN_PATH")" = 1 ]
 }
 
 @test "a 401 costs one new token and one repeat, not a loop" {
-	plan "POST /auth/token $(token 1)" "POST /auth/refresh $(token 2)" \
+	plan "POST $TOKEN_PATH $(token 1)" "POST $REFRESH_PATH $(token 2)" \
 		"POST /topics/t/events status=401"
 	run -77 agentrux-publish t -d 1
 	[ "$(requests 'Bearer tok-1')" = 1 ]
@@ -375,7 +392,7 @@ all_well() {
 }
 
 @test "--forget drops both, and an empty cache is fine with all of them" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	run -0 agentrux-token --forget
 	run -0 agentrux-token --rejected <<<"tok-1"
 	run -0 agentrux-token --status
@@ -386,12 +403,12 @@ all_well() {
 	[ -z "$output" ]
 	[ -z "$(cache)" ]
 	agentrux-token
-	[ "$(requests /auth/token)" = 2 ]
+	[ "$(requests "$TOKEN_PATH")" = 2 ]
 	[ "$(requests /auth/refresh)" = 0 ]
 }
 
 @test "--status shows the state and never the token" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	agentrux-token
 	run -0 agentrux-token --status
 	[[ $output == "fresh; ends in 3"* ]]
@@ -401,12 +418,12 @@ all_well() {
 }
 
 @test "two homes with the same credentials share the token, others do not" {
-	plan "POST /auth/token $(token 1)" "POST /auth/token $(token 2)" "POST /auth/token $(token 3)"
+	plan "POST $TOKEN_PATH $(token 1)" "POST $TOKEN_PATH $(token 2)" "POST $TOKEN_PATH $(token 3)"
 	cp -a "$H" "$HOME/b"
 	cp -a "$H" "$HOME/c"
 	cp -a "$H" "$HOME/d"
 	sed -i 's/the-secret-of-this-test/another/' "$HOME/c/credentials.json"
-	sed -i 's/scr_1/scr_2/' "$HOME/d/credentials.json"
+	sed -i 's/scr_1/scr_2/; s/crd_1/crd_2/' "$HOME/d/credentials.json"
 	[ "$(agentrux-token)" = tok-1 ]
 	[ "$(agentrux-token --home "$HOME/b")" = tok-1 ]
 	[ "$(AGENTRUX_HOME=$HOME/c agentrux-token)" = tok-2 ]
@@ -416,7 +433,8 @@ all_well() {
 }
 
 @test "credentials as the plugin wrote them are read" {
-	plan "POST /auth/token $(token 1)"
+	classic_only "so wrote the plugin"
+	plan "POST $TOKEN_PATH $(token 1)"
 	printf '{"base_url":"%s/","script_id":"scr_1","clientSecret":"the-secret-of-this-test"}' \
 		"$FAULTS_URL" >"$H/credentials.json"
 	[ "$(agentrux-token)" = tok-1 ]
@@ -425,7 +443,7 @@ all_well() {
 }
 
 @test "without a place in memory the token stays in the process, with a warning" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	mkdir -m 700 "$HOME/disk"
 	case $(stat -f -c %T "$HOME/disk") in
 	tmpfs | ramfs) skip "everything here is in memory" ;;
@@ -444,7 +462,7 @@ all_well() {
 }
 
 @test "a token that is no header value is refused" {
-	plan "POST /auth/token body='{\"access_token\":\"a\\nX: b\"}'"
+	plan "POST $TOKEN_PATH body='{\"access_token\":\"a\\nX: b\"}'"
 	run -75 --separate-stderr agentrux-token --retry-time 0
 	[ -z "$output" ]
 	[[ $stderr != *"X: b"* ]]
@@ -488,7 +506,7 @@ all_well() {
 }
 
 @test "SIGTERM ends one that asks, and one that waits, within a second: 0" {
-	plan "POST /auth/token hang"
+	plan "POST $TOKEN_PATH hang"
 	background "$BATS_TEST_TMPDIR/a" agentrux-token
 	a=$LAST_PID
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
@@ -504,7 +522,7 @@ all_well() {
 }
 
 @test "a full disk on stdout is 74, a closed reader is quiet" {
-	plan "POST /auth/token $(token 1)"
+	plan "POST $TOKEN_PATH $(token 1)"
 	code=0
 	agentrux-token >/dev/full 2>"$HOME/err" || code=$?
 	[ "$code" = 74 ]
@@ -514,7 +532,7 @@ all_well() {
 }
 
 @test "the place in memory may vanish under a running program" {
-	plan "POST /auth/token until=$HOME/go status=503" "POST /auth/token $(token 2)"
+	plan "POST $TOKEN_PATH until=$HOME/go status=503" "POST $TOKEN_PATH $(token 2)"
 	background "$BATS_TEST_TMPDIR/out" agentrux-token
 	wait_for 5 test -s "$FAULTS_LOG/0001.req"
 	rm -r "$AGENTRUX_RUNTIME_DIR"
