@@ -66,6 +66,12 @@ int buf_str(struct buf *b, const char *s)
 	return buf_add(b, s, strlen(s));
 }
 
+int buf_set(struct buf *b, const char *s)
+{
+	buf_clear(b);
+	return buf_str(b, s);
+}
+
 int buf_char(struct buf *b, char c)
 {
 	return buf_add(b, &c, 1);

@@ -35,6 +35,7 @@ struct buf {
 
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_str(struct buf *b, const char *s);
+int buf_set(struct buf *b, const char *s); /* in place of what is in it */
 int buf_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -19,6 +19,7 @@
 #include "chain.h"
 #include "dead.h"
 #include "err.h"
+#include "item.h"
 #include "ledger.h"
 #include "statefile.h"
 #include "window.h"
@@ -27,38 +28,6 @@
 #include <stdint.h>
 
 enum { QUEUE_ITEMS = 1000, QUEUE_BYTES = 67108864 };
-
-enum item_state {
-	ITEM_WAITING,
-	ITEM_RUNNING,
-	ITEM_DEFERRED, /* "not now": until queue_wake */
-	ITEM_SETTLED,
-};
-
-struct item {
-	struct item *next;
-	struct queue *queue;
-	char *id, *type, *position; /* in `texts`; NULL: it has none */
-	/* Where to go on once this and all before are settled, if not behind
-	 * its own position. */
-	char *page_end;
-	char *line; /* with its newline; freed once settled */
-	size_t len;
-	char *letter; /* its file in dead/; NULL: it was read from the topic */
-	struct window_sum sum;			/* of the id */
-	struct chain_link same_key, same_value; /* of the fields in the rules */
-	int attempts;				/* failed ones so far */
-	int64_t due_ms;				/* not before that */
-	enum item_state state;
-	bool done;	/* settled, and not given up */
-	bool recorded;	/* needs no mark in the ledger */
-	bool value_new; /* done, and the ledger does not know its value */
-	/* For whoever delivers it. */
-	struct item *next_given;
-	uint64_t end; /* of its line, in bytes of output */
-	bool counted;
-	char texts[];
-};
 
 /* What is the same for all topics of a drain. */
 struct queue_rules {
@@ -116,6 +85,9 @@ struct queue {
 struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	bool *busy, struct err *e);
 void queue_close(struct queue *q);
+
+/* The next page starts behind `position`; of use to who adds pages. */
+void queue_read_on(struct queue *q, const char *position);
 
 /* Starts from this position, on disk (a first contact, or --from). */
 int queue_start(struct queue *q, const char *position, struct err *e);

@@ -117,8 +117,7 @@ static bool move_on(struct reply *r, const struct api_page *page)
 
 	if (page->next) {
 		moved = strcmp(buf_text(to), page->next) != 0;
-		buf_clear(to);
-		buf_str(to, page->next);
+		buf_set(to, page->next);
 	} else if (page->n) {
 		number = page->events[page->n - 1].position;
 		moved = true;

@@ -171,8 +171,7 @@ static const char *remedy(int code)
 
 static void fail(struct tool_call *c, const struct err *e)
 {
-	buf_clear(&c->text);
-	buf_str(&c->text, e->code == ERR_STOPPED
+	buf_set(&c->text, e->code == ERR_STOPPED
 				  ? "the call was ended before it was done"
 				  : e->text);
 	buf_str(&c->text, remedy(e->code));
@@ -183,8 +182,7 @@ static void write_result(
 	struct tool_call *c, enum tools_detail detail, struct buf *out)
 {
 	if (c->text.full || c->data.full) {
-		buf_clear(&c->text);
-		buf_str(&c->text, "the result is too large; ask for less");
+		buf_set(&c->text, "the result is too large; ask for less");
 		c->failed = true;
 	}
 	buf_str(out, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":");

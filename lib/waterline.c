@@ -82,8 +82,7 @@ int waterline_text(struct slice position, bool numeric, struct buf *text)
 		text->len && strspn(buf_text(text), "0123456789") == text->len;
 	if (numeric ? text->len == 0
 		    : !is_text && strcmp(buf_text(text), "0") == 0) {
-		buf_clear(text);
-		buf_str(text, numeric ? "0" : "");
+		buf_set(text, numeric ? "0" : "");
 		return 1;
 	}
 	return (numeric ? is_number : is_text) ? 1 : 2;
