@@ -210,8 +210,8 @@ void say_again(int level, const char *why, long wait_ms)
 	if (wait_ms < 0)
 		say_detail(level, "%.*s; trying again", (int)len, why);
 	else
-		say_detail(
-			level, "%.*s; again in %ld ms", (int)len, why, wait_ms);
+		say_detail(level, "%.*s; trying again in %ld ms", (int)len, why,
+			wait_ms);
 }
 
 void say_status(const char *text)

@@ -221,15 +221,14 @@ static void later(struct stream *s, long floor_ms, const char *why)
 {
 	long wait = backoff_next(&s->pause, floor_ms);
 	int64_t now = backoff_clock_ms();
+	bool tell = !s->down && now - s->set->told_ms >= TOLD_APART_MS;
 
 	wait_until(s, now + wait);
-	if (!s->down && now - s->set->told_ms >= TOLD_APART_MS) {
+	if (tell) {
 		s->set->told_ms = now;
 		s->told = true;
-		say_again(0, why, -1);
-	} else {
-		say_again(1, why, wait);
 	}
+	say_again(tell ? 0 : 1, why, wait);
 	s->down = true;
 }
 

@@ -104,7 +104,7 @@ static void temporary_errors_say_what_to_do(void **state)
 	say_again(1, "not said", -1);
 	assert_string_equal(stderr_text(),
 		"agentrux: reading: reset; trying again\n"
-		"agentrux: reading: reset; again in 20 ms\n"
+		"agentrux: reading: reset; trying again in 20 ms\n"
 		"agentrux: reading: busy; wait; trying again\n");
 	err_set(&e, EX_NOPERM, "reading: refused");
 	err_later(&e);
