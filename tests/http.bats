@@ -137,8 +137,9 @@ tls_hub() {
 	[ -r $certs/ca-certificates.crt ] || skip "no such system"
 	tls_hub
 	credentials
-	refused() { [ "$(grep -c 'certificate' "$BATS_TEST_TMPDIR/out.err")" -ge 3 ]; }
+	refused() { [ "$(grep -cs certificate "$BATS_TEST_TMPDIR/out.err")" -ge 3 ]; }
 	for set in "" "SSL_CERT_DIR=$certs CURL_CA_BUNDLE=$certs/ca-certificates.crt"; do
+		rm -f "$BATS_TEST_TMPDIR/out.err" # of the one before
 		# shellcheck disable=SC2086 # words are meant
 		background "$BATS_TEST_TMPDIR/out" env -u CURL_CA_BUNDLE \
 			-u SSL_CERT_FILE -u SSL_CERT_DIR $set \
