@@ -352,6 +352,26 @@ publish() {
 	run ! grep -qE 'again in [0-9]{4,} ms' "$OUT.err"
 }
 
+# waits REGEX: the ms of the waits that came after it in the messages.
+waits() {
+	sed -n "s/.*$1.* again in \([0-9]*\) ms\$/\1/p" "$OUT.err"
+}
+
+@test "waits grow while streams end early, and start over once one stood for 30 s" {
+	plan "GET $UP* status=500" "GET $UP* status=500" "$(stream up ': a\n\n')" \
+		"$(stream up ': b\n\n')" "GET $UP* status=500" "$(stream up ': c\n\n')" \
+		"GET $UP* status=500" "$(stream up ': d\n\n')" "GET $UP* status=500" \
+		"$(stream up ':::::::::::::::\nevent: error\ndata: {\"code\":\"RATE_LIMITED\",\"reason\":\"stood\"}\n\n' drip=25)"
+	export LD_PRELOAD=$BUILD/tests/wrong-clock.so CLOCK_SPEED=20 \
+		ASAN_OPTIONS=verify_asan_link_order=0
+	watch -v --poll 0 --max-backoff 30 up
+	unset LD_PRELOAD
+	wait_for 20 errs 'RATE_LIMITED: stood'
+	waits ''
+	[ "$(waits '' | sort -n | tail -n 1)" -ge 4000 ]
+	[ "$(waits 'RATE_LIMITED: stood' | head -n 1)" -lt 2000 ]
+}
+
 @test "204 means that there is no stream: polls only" {
 	plan "GET $UP status=204" "$(stream up 'data: 1\n\n')"
 	watch --poll 1 --max-backoff 1 up
@@ -441,6 +461,22 @@ publish() {
 	[ ! -s "$OUT.err" ]
 }
 
+@test "a token that another program has renewed meanwhile is taken, and none asked for" {
+	go=$BATS_TEST_TMPDIR/go
+	plan "GET $UP status=401 until=$go" "$(stream up 'data: 1\n\n' hold)"
+	sed -i "s,^\(GET $UP\)\S*,\1*," "$BATS_TEST_TMPDIR/plan"
+	stop_faults
+	start_faults "$BATS_TEST_TMPDIR/plan"
+	watch --once up
+	wait_for 5 saw 1 "^GET $UP"
+	agentrux-token --rejected <<<tok-1
+	[ "$(agentrux-token)" = tok-2 ]
+	touch "$go"
+	ends 5 0
+	[ "$(requests '^POST /auth/token')" -eq 2 ]
+	[ "$(agentrux-token)" = tok-2 ]
+}
+
 @test "a new token that is refused as well is 77, and costs no third" {
 	plan "GET /topics/* status=401"
 	watch a b up
@@ -475,6 +511,23 @@ publish() {
 	watch --once up
 	ends 8 0
 	[ "$(requests '^POST /auth/token')" -eq 2 ]
+}
+
+@test "characters of several bytes come whole from reads that cut them" {
+	reason='支払いが要る 🐟 naïve'
+	# Each byte arrives by itself.
+	plan "$(stream up "id: ü→漢\\ndata: 1\\n\\n" drip=1)" \
+		"$(stream up "event: error\\ndata: {\\\"code\\\":\\\"SUSPENDED\\\",\\\"reason\\\":\\\"$reason\\\"}\\n\\n" drip=1 hold)"
+	(umask 077 && printf '{"client_id":"crd_1","client_secret":"aks_of-this-test"}' \
+		>"$HOME/.agentrux/credentials.json")
+	echo "POST /oauth/token body='{\"access_token\":\"tok-1\"}'" >>"$BATS_TEST_TMPDIR/plan"
+	sed 's,/up/,/top_up/,' -i "$BATS_TEST_TMPDIR/plan"
+	stop_faults
+	start_faults "$BATS_TEST_TMPDIR/plan"
+	watch --max-backoff 1 top_up
+	ends 8 77
+	errs "SUSPENDED: $reason"
+	grep -qx 'Last-Event-ID: ü→漢' "$FAULTS_LOG"/*.req
 }
 
 @test "error frames FORBIDDEN, SUSPENDED and NOT_FOUND drop the topic" {
