@@ -88,6 +88,18 @@ static int save_token(const struct statedir *home, const char *client_id,
 	return save(home, HOME_LOGIN, doc, e);
 }
 
+/* It will not be sent, and is for whoever comes next. */
+static void put_back(const struct statedir *home, const char *client_id,
+	const char *refresh, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (save_token(home, client_id, refresh, &why) < 0 &&
+		login_look(home, client_id, &why) < 1)
+		err_prefix(e, "the login in %s is lost; %s", home->path,
+			LOGIN_REMEDY);
+}
+
 int login_spend(const struct statedir *home, const char *client_id,
 	char **refresh, struct err *e)
 {
@@ -97,8 +109,11 @@ int login_spend(const struct statedir *home, const char *client_id,
 		return err_set(e, EX_NOPERM,
 			"refreshing the token: the login in %s has ended; %s",
 			home->path, LOGIN_REMEDY);
-	if (r > 0)
+	if (r > 0) {
 		r = save_token(home, client_id, NULL, e);
+		if (r < 0)
+			put_back(home, client_id, *refresh, e);
+	}
 	if (r < 0) {
 		buf_wipe_free(*refresh);
 		*refresh = NULL;

@@ -20,7 +20,8 @@
 int login_lock(const struct statedir *home, struct lock *l, struct err *e);
 
 /* Takes the refresh token out, the caller's to wipe and free. EX_NOPERM if the
- * login of this client has ended; EX_IOERR leaves it as it was. */
+ * login of this client has ended; EX_IOERR leaves it as it was, or says that not
+ * even that could be done. */
 int login_spend(const struct statedir *home, const char *client_id,
 	char **refresh, struct err *e);
 int login_keep(const struct statedir *home, const char *client_id,

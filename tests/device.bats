@@ -261,6 +261,95 @@ left() {
 	[ "$(grep -hso 'refresh_token=art_[0-9][0-9]*' "$FAULTS_LOG"/*.req | sort | uniq -d)" = "" ]
 }
 
+# preloaded SHIM… : for LD_PRELOAD.
+preloaded() {
+	local shims=("${@/#/$BUILD/tests/}")
+	echo "${shims[@]/%/.so}"
+}
+
+@test "killed at every step of joining: it is in, or another start lets it in" {
+	serve "$(token 1)"
+	local n status
+	# The second between two looks is long.
+	export CLOCK_SPEED=50
+	for ((n = 1; ; n++)); do
+		rm -rf "$HOME/.agentrux"
+		status=0
+		ABORT_AT=$n ABORT_PROGRAM=agentrux-activate \
+			LD_PRELOAD=$(preloaded abort-at wrong-clock) \
+			agentrux-activate --device || status=$?
+		[ "$status" -ne 0 ] || break
+		[ "$status" -eq 137 ]
+		case $(agentrux-activate --status) in
+		*"run agentrux-activate --recover") agentrux-activate --recover ;;
+		"set up") ;;
+		*) LD_PRELOAD=$(preloaded wrong-clock) agentrux-activate --device ;;
+		esac
+		left clients.json credentials.json login.json
+		rm -f "$AGENTRUX_RUNTIME_DIR"/token-*
+		[ "$(agentrux-token)" = aat_1 ]
+	done
+	[ "$n" -gt 25 ]
+}
+
+# failing HOW N PROGRAM…: its Nth change fails, HOW being FAIL_AT:ERRNO, or all
+# from there on, FAIL_FROM:ERRNO. The exit code is in $status, what it said in
+# ~/err. False where there were not so many.
+failing() {
+	rm -f "$HOME/log"
+	status=0
+	env "${1%:*}=$2" FAIL_ERRNO="${1#*:}" ABORT_PROGRAM="$3" \
+		ABORT_LOG="$HOME/log" LD_PRELOAD="$(preloaded abort-at wrong-clock)" \
+		CLOCK_SPEED=50 "${@:3}" >"$HOME/out" 2>"$HOME/err" || status=$?
+	echo "$1 $2: $status $(cat "$HOME/err")"
+	[ "$2" -le "$(sed -n 's/^total //p' "$HOME/log")" ]
+}
+
+@test "a disk that fails at any step of joining is 74, and another start lets it in" {
+	serve "$(token 1)"
+	local how n status
+	for how in FAIL_AT:EIO FAIL_FROM:ENOSPC; do
+		rm -rf "$HOME/.agentrux"
+		for ((n = 1; ; n++)); do
+			failing "$how" "$n" agentrux-activate --device || break
+			[ "$status" -eq 74 ] || [ "$status" -eq 0 ]
+			[ "$status" -eq 0 ] || [ -s "$HOME/err" ]
+			case $(agentrux-activate --status) in
+			*"run agentrux-activate --recover") agentrux-activate --recover ;;
+			"set up") ;;
+			*) LD_PRELOAD=$(preloaded wrong-clock) CLOCK_SPEED=50 \
+				agentrux-activate --device ;;
+			esac
+			left clients.json credentials.json login.json
+			rm -rf "$AGENTRUX_RUNTIME_DIR"/token-* "$HOME/.agentrux"
+		done
+		[ "$n" -gt 15 ]
+	done
+}
+
+@test "a disk that fails at any step of a refresh costs no login, or says so" {
+	logged_in "$(token 2)"
+	local how n status before
+	for how in FAIL_AT:EIO FAIL_FROM:EIO FAIL_FROM:ENOSPC; do
+		for ((n = 1; ; n++)); do
+			echo "{\"client_id\":\"cli_1\",\"refresh_token\":\"art_$n\"}" >"$HOME/$LOGIN"
+			rm -f "$AGENTRUX_RUNTIME_DIR"/token-*
+			before=$(refreshes)
+			failing "$how" "$n" agentrux-token --retry-time 0 || break
+			[ "$status" -eq 74 ] || [ "$status" -eq 0 ]
+			cat "$HOME/$LOGIN"
+			if [ "$(refreshes)" -eq "$before" ]; then
+				grep -q "\"art_$n\"" "$HOME/$LOGIN" ||
+					grep -q 'is lost; run agentrux-activate --device' "$HOME/err"
+			elif ! grep -q '"art_not-for-any-log-2"' "$HOME/$LOGIN"; then
+				[[ $how = FAIL_FROM* && $status -eq 74 ]]
+				grep -q 'this login ends with its present token' "$HOME/err"
+			fi
+		done
+		[ "$n" -gt 5 ]
+	done
+}
+
 @test "a service that is not there costs no login" {
 	logged_in "$(token 2)"
 	kill "$FAULTS_PID"
