@@ -199,3 +199,33 @@ a line'
 		grep -q "${path##*/}" "$ROOT"/tests/{pipes,openclaw,mcp}.bats
 	done
 }
+
+# The commands in README.md that stand, indented, behind the line that begins so,
+# up to the next line at the margin that is not empty.
+commands_behind() {
+	awk -v from="$1" 'found && /^[^ ]/ && block { exit }
+		index($0, from) == 1 { found = 1 }
+		found && sub(/^    /, "") { block = 1; print }
+		found && block && /^$/ { print }' "$ROOT/README.md"
+}
+
+@test "a request with a file, by curl, as README.md has it" {
+	start_hub
+	T=$(new_topic commands)
+	new_agent us "$T:read" "$T:write"
+	cd "$HOME" || return
+	yes trouble | head -c 3000000 >error.log
+	{
+		echo 'token() { agentrux-token --header; }'
+		commands_behind "$(by_dialect 'With a file attached' \
+			"In the dialect of \`act_")"
+	} >commands
+	[ "$(grep -c 'curl' commands)" -eq "$(by_dialect 3 4)" ]
+	BASE=$HUB_URL COMMANDS=$T bash -euo pipefail commands
+	agentrux-drain --from oldest "$T" </dev/null |
+		jq -c 'select((.type // .event_type) == "openclaw.request") |
+			.payload.attachments[0]' >line
+	mkdir in
+	agentrux-download -o in "$T" <line
+	cmp in/error.log error.log
+}
