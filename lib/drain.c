@@ -342,7 +342,8 @@ static int take_page(struct run *r, struct err *e)
 	} else if (status == QUEUE_STUCK) {
 		q->dirty = false;
 		reader_drop(r->reader);
-		say("reading %s: the service repeats itself", q->topic);
+		say("reading %s: the service repeats itself; try again later",
+			q->topic);
 	}
 	api_page_release(&page);
 	return status < 0 ? -1 : 0;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* The position after a page of a numeric dialect: the greatest in it, or
- * `after` if it has none. */
+ * `after` (-1: none) if it has none. */
 static int64_t greatest(const struct api_page *page, int64_t after)
 {
 	int64_t v;
@@ -42,7 +42,7 @@ static long look(struct api *api, const char *topic, int64_t after, long limit,
 		    &page, e) < 0)
 		return -1;
 	n = (long)page.n;
-	*last = greatest(&page, after < 0 ? 0 : after);
+	*last = greatest(&page, after);
 	api_page_release(&page);
 	return n;
 }
@@ -74,20 +74,34 @@ static int gallop(
 	return 0;
 }
 
+/* A topic that is not empty must not be taken for one that is: all its events
+ * would be delivered. */
+static int no_position(const char *topic, struct err *e)
+{
+	return err_set(e, EX_TEMPFAIL,
+		"reading %s: the newest events have no position; try again "
+		"later",
+		topic);
+}
+
 /* Where positions are texts the service says which event is the newest. */
 static int newest_text(
 	struct api *api, const char *topic, struct buf *position, struct err *e)
 {
 	struct api_page page;
+	int status = 0;
 
 	if (api_page(api, &(struct dialect_page){ .topic = topic, .limit = 1 },
 		    &page, e) < 0)
 		return -1;
 	buf_clear(position);
-	if (page.n == 0 || !slice_text(page.events[0].position, position))
+	if (page.n == 0)
 		buf_str(position, api->dialect->oldest);
+	else if (!slice_text(page.events[0].position, position) ||
+		 position->len == 0)
+		status = no_position(topic, e);
 	api_page_release(&page);
-	return 0;
+	return status;
 }
 
 static int newest_number(
@@ -98,6 +112,10 @@ static int newest_number(
 
 	if (n < 0)
 		return -1;
+	if (n == 0)
+		newest = 0;
+	else if (newest < 0)
+		return no_position(topic, e);
 	if (n > 0) {
 		/* A server that lists the oldest first shows it by a full
 		 * page behind what should be the end. */

@@ -25,6 +25,7 @@ html-502   75 status=502 header="Content-Type: text/html" body="<html>Bad</html>
 503        75 status=503 header="Retry-After: 30"
 malformed  75 body="{\"items\":[{],\"events\":[{],\"access_token\":\"t\"]"
 no-fields  75 body="{}"
+no-event   75 body="{\"items\":[7],\"events\":[7]}"
 empty      75 body=""
 hang       75 hang
 head-only  75 headers-only body="{\"items\":[]}"
@@ -38,12 +39,13 @@ hurried() {
 		ASAN_OPTIONS=verify_asan_link_order=0 "$@"
 }
 
-# each COMMAND…: with NAME, CODE and RULE of each fault.
+# each TABLE COMMAND…: with NAME, CODE and RULE of each fault.
 each() {
-	local NAME CODE RULE
+	local table=$1 NAME CODE RULE
+	shift
 	while read -r NAME CODE RULE; do
 		[ -z "$NAME" ] || "$@"
-	done <<<"$FAULTS"
+	done <<<"$table"
 }
 
 # What is asked for: a token, the page behind N, the newest events, and (classic)
@@ -63,7 +65,7 @@ newest() {
 
 # page FROM TO [FILTER]: a file with these events, as the dialect has them.
 page() {
-	local file=$HOME/page.$1-$2
+	local file=$HOME/page.$1-$2.${#3}
 	seq "$1" "$2" | jq -cs --arg d "$DIALECT" --arg to "$2" '
 		map({event_id: "e\(.)", payload: {n: .}} +
 			if $d == "classic" then {sequence_no: ., type: "m"}
@@ -165,22 +167,256 @@ sick() {
 }
 
 @test "a token that cannot be had: the code, the line, and then all events" {
-	serve < <(each rule_for token POST "$(token)")
-	each sick token "" "1 2 3 4 5 6" at
+	serve < <(each "$FAULTS" rule_for token POST "$(token)")
+	each "$FAULTS" sick token "" "1 2 3 4 5 6" at
 }
 
 @test "a page that cannot be had: what lies before it is delivered, then the rest" {
-	serve < <(each rule_for page GET "$(behind 2)")
-	each sick page "1 2" "1 2 3 4 5 6" at
+	serve < <(each "$FAULTS" rule_for page GET "$(behind 2)")
+	each "$FAULTS" sick page "1 2" "1 2 3 4 5 6" at
 }
 
 @test "a first contact that fails sets no position; the next one does" {
-	serve < <(each rule_for first GET "$(newest)")
-	each sick first "" 6
+	serve < <(each "$FAULTS" rule_for first GET "$(newest)")
+	each "$FAULTS" sick first "" 6
 }
 
 @test "so it is where the newest events could not be made sure of" {
 	classic_only # the other dialect says which is the newest
-	serve < <(each rule_for second GET '/topics/t/events?limit=100&after_sequence_no=5')
-	each sick second "" 6
+	serve < <(each "$FAULTS" rule_for second GET '/topics/t/events?limit=100&after_sequence_no=5')
+	each "$FAULTS" sick second "" 6
+}
+
+# The others that look for the end of a topic.
+at_first() {
+	home "first.$NAME"
+	run_at "$URL/first.$NAME" agentrux-waterline --retry-time 0 latest t
+	[ "$STATUS" -eq "$CODE" ]
+	[ ! -s "$H/out" ]
+	says agentrux-waterline "$H/err"
+	run_at "$URL/first.$NAME" agentrux-publish --retry-time 0 t -m hello \
+		--reply-topic t --wait 60
+	[ "$STATUS" -eq "$CODE" ]
+	[ ! -s "$H/out" ]
+	says agentrux-publish "$H/err"
+}
+
+@test "waterline latest and publish --wait: the same, and nothing is published" {
+	serve < <(each "$FAULTS" rule_for first GET "$(newest)")
+	each "$FAULTS" at_first
+	[ "$(requests 'POST .*/events')" -eq 0 ]
+}
+
+@test "newest events without a position are not an empty topic" {
+	local filter="del(.$(by_dialect 'items[].sequence_no' 'events[] | .cursor, .event_id'))"
+	local NAME=no-position CODE=75
+	serve < <(echo "GET /first.$NAME$(newest) file=$(page 1 5 "$filter")")
+	sick first "" 6
+}
+
+# What is wrong with the two events behind 2 (where @ is `items` or `events`, and
+# # the position's name), and which events come out in the end.
+CONTENTS='
+no-id       1,2,4,5,6      del(.@[0].event_id)
+number-id   1,2,4,5,6      .@[0].event_id=7
+long-id     1,2,3,4,5,6    .@[0].event_id=("x"*300)
+twice       1,2,3,4,5,6    .@+=.@
+old-ones    1,2,3,4,5,6    .@=[.@[0]*{event_id:"e1",#:1}]+.@
+no-position 1,2,3,4,5,6    del(.@[0].#)
+no-payload  1,2,null,4,5,6 del(.@[0].payload)
+strange     1,2,3,4,5,6    .@[0]+={more:[{}],topic_id:"t"}|.more=1
+'
+
+content_rule() {
+	local filter
+	filter=$(sed "s/@/$(by_dialect items events)/g
+		s/#/$(by_dialect sequence_no cursor)/g" <<<"$RULE")
+	echo "GET /page.$NAME$(behind 2) file=$(page 3 4 "$filter")"
+}
+
+comes_out() {
+	home "page.$NAME" at
+	run_at "$URL/page.$NAME" agentrux-drain -1 --limit 2 t
+	cat "$H/err"
+	[ "$STATUS" -eq 0 ]
+	[ "$(numbers "$H/out")" = "${CODE//,/ }" ]
+	case $NAME in
+	*-id) [ "$NAME" = long-id ] ||
+		[ "$(jq -r .event.payload.n "$H"/dead/t/*.json)" = 3 ] ;;
+	no-position) ;; # among numbers it looks like a gap
+	*) [ ! -s "$H/err" ] ;;
+	esac
+	[ "$(jq -r .t "$H/waterline.json")" = "$(by_dialect 6 c6)" ]
+}
+
+@test "whatever is wrong with events: each comes out once, or lies in dead/" {
+	serve < <(each "$CONTENTS" content_rule)
+	each "$CONTENTS" comes_out
+}
+
+# --- programs that go on by themselves: our minute is 0.6 s in all of these ---
+
+# passing [MORE]: the faults that pass, and a minute of 500s.
+passing() {
+	grep ' 75 ' <<<"$FAULTS"
+	echo '500s 75 status=500'
+	[ $# -eq 0 ] || printf '%s\n' "$@"
+}
+ONCE='401-once 75 status=401 body="{}"'
+
+# rules_for KIND METHOD PATH THEN: the fault some times, and then no more.
+rules_for() {
+	local n=2
+	case $NAME in
+	401-once) n=1 ;;
+	500s) n=7 ;; # with the pauses that grow, about a minute
+	esac
+	for _ in $(seq "$n"); do
+		rule_for "$@"
+	done
+	echo "$2 /$1.$NAME$3 $4"
+}
+
+# start KIND COMMAND…: in the background, at a home of its own.
+start() {
+	local url=$URL/$1.$NAME
+	H=$HOME/home.$1.$NAME
+	shift
+	hurried "$@" --home "$H" --base-url "$url" <"$HOME/hints" \
+		>"$H/out" 2>"$H/err" 3>&- 4>&- 5>&- &
+	PIDS+=("$!")
+	echo "$!" >"$H/pid"
+}
+
+start_drain() {
+	home "$1.$NAME" ${2:+"$2"}
+	start "$1" agentrux-drain --limit 2 t
+}
+
+# ends KIND STATUS: it does, by itself.
+ends() {
+	local status=0
+	H=$HOME/home.$1.$NAME
+	wait "$(cat "$H/pid")" || status=$?
+	echo "$1.$NAME: $status"
+	cat "$H/err"
+	[ "$status" -eq "$2" ]
+}
+
+last_came() {
+	wait_for 20 grep -q '"e6"' "$HOME/home.$1.$NAME/out"
+}
+
+# goes_on KIND EVENTS: these came, once and in order, and whatever was said is
+# complete and no end.
+goes_on() {
+	ends "$1" 0
+	[ "$(numbers "$H/out")" = "$2" ]
+	run ! grep -vE '^agentrux-[a-z]*: [a-z][^:]*: .+; trying again( in [0-9]+ ms)?$' "$H/err"
+	[ "$NAME" = 401-once ] || [ -s "$H/err" ]
+}
+
+# follow KIND EVENTS TABLE [POSITION]: drains that follow hints do so.
+follow() {
+	mkfifo "$HOME/hints"
+	exec 5<>"$HOME/hints"
+	each "$3" start_drain "$1" ${4:+"$4"}
+	each "$3" last_came "$1"
+	exec 5>&-
+	each "$3" goes_on "$1" "$2"
+}
+
+@test "following hints, drain goes on through every fault of a page" {
+	local table
+	table=$(passing "$ONCE")
+	serve < <(each "$table" rules_for page GET "$(behind 2)" "file=$(page 3 4)")
+	follow page "1 2 3 4 5 6" "$table" at
+}
+
+@test "so it does through those of a first contact" {
+	local table
+	table=$(passing "$ONCE")
+	serve < <(each "$table" rules_for first GET "$(newest)" \
+		"file=$(page "$(by_dialect 1 5)" 5)")
+	follow first 6 "$table"
+}
+
+@test "so it does where no token is to be had for a while" {
+	local table
+	table=$(passing)
+	serve < <(each "$table" rules_for token POST "$(token)" "$OK")
+	follow token "1 2 3 4 5 6" "$table" at
+}
+
+start_watch() {
+	home "$1.$NAME"
+	start "$1" agentrux-watch --once --poll 0 --max-backoff 2 t
+}
+
+# finds KIND: a hint came in spite of it.
+finds() {
+	ends "$1" 0
+	[ "$(tail -n 1 "$H/out" | jq -r .hint)" = event ]
+	run ! grep -vE '^agentrux-watch: ([a-z][^:]*: .+; trying again( in [0-9]+ ms)?|watching t: connected again)$' "$H/err"
+	[ "$NAME" = 401-once ] || [ -s "$H/err" ]
+}
+
+@test "watch goes on through every fault of a stream and of its token" {
+	local table streams
+	table=$(passing)
+	streams=$(passing "$ONCE")
+	serve < <(
+		each "$streams" rules_for stream GET /topics/t/events/stream \
+			'header="Content-Type: text/event-stream" body="data: 1\n\n" hold'
+		each "$table" rules_for token POST "$(token)" "$OK"
+	)
+	ln -s /dev/null "$HOME/hints"
+	each "$streams" start_watch stream
+	each "$streams" finds stream
+	each "$table" start_watch token
+	each "$table" finds token
+}
+
+start_publish() {
+	home "$1.$NAME"
+	start "$1" agentrux-publish t -m hello --reply-topic t \
+		--correlation-id c1 --wait 1h
+}
+
+# hears KIND: it was published, and answered.
+hears() {
+	ends "$1" 0
+	[ "$(jq -r .event_id "$H/out" | paste -sd' ')" = "p1 e6" ]
+	run ! grep -v ': watching t: ' "$H/err"
+}
+
+# refused KIND: it says that it was published, and why no answer was heard.
+refused() {
+	ends "$1" "$CODE"
+	[ "$(cat "$H/out")" = '{"event_id":"p1"}' ]
+	says agentrux-publish "$H/err"
+}
+
+@test "publish --wait hears its reply through every fault of the reading" {
+	local table final path reply
+	table=$(passing "$ONCE")
+	final=$(grep -v ' 75 ' <<<"$FAULTS")
+	path=$(by_dialect '/topics/t/events?limit=100&after_sequence_no=5' \
+		'/topics/t/events?order=asc&limit=100&after=c5')
+	reply=$(page 6 6 "$(by_dialect '.items[0].correlation_id' \
+		'.events[0].metadata.correlation_id') = \"c1\"")
+	# In classic it is asked once more whether nothing is behind the newest.
+	before() { by_dialect "GET /$1.$NAME$path body=\"{\\\"items\\\":[]}\"" ""; }
+	serve < <(
+		each "$table" before reply
+		each "$table" rules_for reply GET "$path" "file=$reply"
+		each "$final" before refused
+		each "$final" rule_for refused GET "$path"
+		echo 'POST */topics/t/events body="{\"event_id\":\"p1\"}"'
+	)
+	ln -s /dev/null "$HOME/hints"
+	each "$table" start_publish reply
+	each "$table" hears reply
+	each "$final" start_publish refused
+	each "$final" refused refused
 }
