@@ -356,19 +356,46 @@ static int one_page(struct api *a, const struct dialect_page *p,
 	return status;
 }
 
+/* Nor is it any use to ask again. */
+static int too_large(const struct dialect_page *p, struct err *e)
+{
+	return err_set(e, EX_DATAERR,
+		"reading %s: the event behind '%s' takes more than %d MiB; "
+		"move the position past it with agentrux-waterline",
+		p->topic, p->after ? p->after : "", DIALECT_EVENT_MAX >> 20);
+}
+
+/* A page of a size that can be had. */
+static int some_page(struct api *a, const struct dialect_page *p,
+	struct api_page *page, struct err *e)
+{
+	struct dialect_page smaller = *p;
+
+	while (one_page(a, &smaller, page, e) < 0) {
+		if (!e->too_large)
+			return -1;
+		if (smaller.limit == 1)
+			return too_large(p, e);
+		smaller.limit /= 2;
+		*e = (struct err){ 0 };
+	}
+	page->limit = smaller.limit;
+	return 0;
+}
+
 int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct err *e)
 {
 	const struct dialect *d = a->dialect;
 	struct dialect_page oldest = *p;
-	int status = one_page(a, p, page, e);
+	int status = some_page(a, p, page, e);
 
 	if (status == 0 || d->is_lost == NULL || !d->is_lost(&a->said) ||
 		p->after == NULL || strcmp(p->after, d->oldest) == 0)
 		return status;
 	*e = (struct err){ 0 };
 	oldest.after = d->oldest;
-	status = one_page(a, &oldest, page, e);
+	status = some_page(a, &oldest, page, e);
 	page->lost = status == 0;
 	return status;
 }

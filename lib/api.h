@@ -69,6 +69,7 @@ struct api_page {
 	struct buf text;
 	struct event *events;
 	size_t n;
+	long limit; /* that was asked for: fewer where so many were too large */
 	/* Where the next page starts, if that is another place than the page's
 	 * own start; NULL also where positions are numbers, and the greatest of
 	 * the page is what counts. For pages behind a position only. */
@@ -78,6 +79,8 @@ struct api_page {
 		      oldest on */
 };
 
+/* Fewer events than asked for where so many were too large, down to one; if that
+ * one is, EX_DATAERR. */
 int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct err *e);
 void api_page_release(struct api_page *page);

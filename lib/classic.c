@@ -10,7 +10,6 @@
 
 enum {
 	TOKEN_LIFETIME_MS = 3600000, /* where expires_at tells nothing */
-	PAGE_MAX = 67108864,	     /* a page of 100 events in memory */
 	INLINE_MAX = 10485760,
 };
 
@@ -244,7 +243,7 @@ static void page_request(struct wire_request *r, const struct dialect_page *p)
 		buf_str(&r->path, "&type=");
 		http_escape(&r->path, p->type);
 	}
-	r->answer_max = PAGE_MAX;
+	r->answer_max = p->limit > 1 ? DIALECT_PAGE_MAX : DIALECT_EVENT_MAX;
 }
 
 static int page_answer(

@@ -45,6 +45,10 @@ enum dialect_wait {
 	DIALECT_NO_WORD, /* it is like any other refusal */
 };
 
+/* Bytes of a page: what is read ahead, held and printed of such pages stays under
+ * 64 MiB. One event may take that much by itself. */
+enum { DIALECT_PAGE_MAX = 8388608, DIALECT_EVENT_MAX = 67108864 };
+
 /* Which page of a topic. */
 struct dialect_page {
 	const char *topic;

@@ -17,7 +17,8 @@ enum {
 	HINTS_A_TURN = 1000,
 	UNSAVED_MS = 100, /* how soon what is settled is looked at again */
 	MANY_TOPICS = 16,
-	SMALL_PAGE = 8388608, /* after one, a shrunken page size grows again */
+	/* After such a page, a size that has shrunk grows again. */
+	SMALL_PAGE = DIALECT_PAGE_MAX / 2,
 	RETRY_BASE_MS = 1000,
 	RETRY_CAP_MS = 60000,
 };
@@ -218,13 +219,9 @@ static int on_no_page(
 		*e = *why;
 		return -1;
 	}
-	if (why->too_large && q->limit > 1) {
-		q->limit /= 2;
-		return 0;
-	}
 	if (q->trouble_ms == 0)
 		q->trouble_ms = now;
-	if (why->code == EX_TEMPFAIL && !why->too_large) {
+	if (why->code == EX_TEMPFAIL) {
 		wait = backoff_next(&q->retry, why->retry_ms);
 		/* Where no token is to be had for now, a single pass ends. */
 		if (r->hints_open ||
@@ -327,6 +324,7 @@ static int take_page(struct run *r, struct err *e)
 		return on_no_page(r, q, &why, e);
 	backoff_reset(&q->retry);
 	q->trouble_ms = 0;
+	q->limit = page.limit;
 	if (q->limit < r->d->limit && page.text.len < SMALL_PAGE)
 		q->limit =
 			q->limit * 2 < r->d->limit ? q->limit * 2 : r->d->limit;

@@ -13,6 +13,8 @@ enum {
 	TAKEN_MAX_MS = 100,
 	LAST_LINES_MS = 500, /* for a reader to take them when we end */
 	ACK_LINE_MAX = 65536,
+	/* What waits for the pipe; another line fits behind it. */
+	AHEAD = 1048576,
 	ACKS_A_TURN = 1000,
 };
 
@@ -33,7 +35,7 @@ struct lines *lines_new(int out_fd, int ack_fd)
 	l->taken_ms = TAKEN_MIN_MS;
 	l->acked = ack_fd >= 0;
 	l->acks = (struct io_lines)IO_LINES(ack_fd, ACK_LINE_MAX);
-	outlet_init(&l->out, out_fd, QUEUE_BYTES);
+	outlet_init(&l->out, out_fd, AHEAD + QUEUE_LINE_MAX);
 	return l;
 }
 
@@ -48,8 +50,7 @@ void lines_free(struct lines *l)
 
 bool lines_have_room(const struct lines *l)
 {
-	return !l->closed && !l->acks_ended &&
-	       l->out.pending.len < l->out.pending.max / 2;
+	return !l->closed && !l->acks_ended && l->out.pending.len < AHEAD;
 }
 
 int lines_give(struct lines *l, struct item *it, struct err *e)

@@ -10,7 +10,6 @@
 enum {
 	TOKEN_LIFETIME_S = 600,	    /* where expires_in tells nothing */
 	TOKEN_LIFETIME_MAX = 86400, /* no token is trusted for longer */
-	PAGE_MAX = 67108864,	    /* a page of 100 events in memory */
 	INLINE_MAX = 262144,
 	DEVICE_LIFETIME_S = 900, /* as above */
 	DEVICE_LIFETIME_MAX = 86400,
@@ -233,7 +232,7 @@ static void page_request(struct wire_request *r, const struct dialect_page *p)
 		buf_str(&r->path, "&type=");
 		http_escape(&r->path, p->type);
 	}
-	r->answer_max = PAGE_MAX;
+	r->answer_max = p->limit > 1 ? DIALECT_PAGE_MAX : DIALECT_EVENT_MAX;
 }
 
 static int page_answer(

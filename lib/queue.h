@@ -27,7 +27,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { QUEUE_ITEMS = 1000, QUEUE_BYTES = 67108864 };
+enum {
+	QUEUE_ITEMS = 1000,
+	QUEUE_BYTES = 16777216,
+	QUEUE_LINE_MAX = 2 * DIALECT_EVENT_MAX, /* of one event */
+};
 
 /* What is the same for all topics of a drain. */
 struct queue_rules {

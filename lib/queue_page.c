@@ -131,7 +131,7 @@ static const char *defect(const struct event *ev, const char *id)
 static int prepare(
 	struct queue *q, struct item *it, const struct event *ev, struct err *e)
 {
-	struct buf line = BUF_INIT(QUEUE_BYTES * 2UL);
+	struct buf line = BUF_INIT(QUEUE_LINE_MAX);
 
 	if (q->tried) {
 		it->attempts =

@@ -25,10 +25,10 @@ static int64_t greatest(const struct api_page *page, int64_t after)
 	return after;
 }
 
-/* One page behind `after` (-1: the newest). The number of events, or -1;
- * `*last` gets the greatest position in it. */
+/* One page behind `after` (-1: the newest). The number of events, or -1; `*last`
+ * gets the greatest position in it, `*full` whether there may be more. */
 static long look(struct api *api, const char *topic, int64_t after, long limit,
-	int64_t *last, struct err *e)
+	int64_t *last, bool *full, struct err *e)
 {
 	char text[24];
 	struct api_page page;
@@ -43,6 +43,7 @@ static long look(struct api *api, const char *topic, int64_t after, long limit,
 		return -1;
 	n = (long)page.n;
 	*last = greatest(&page, after);
+	*full = n >= page.limit;
 	api_page_release(&page);
 	return n;
 }
@@ -53,6 +54,7 @@ static int gallop(
 	struct api *api, const char *topic, int64_t *low, struct err *e)
 {
 	int64_t stride = API_PAGE_LIMIT, high = INT64_MAX, probe, last;
+	bool full;
 	long n;
 
 	while (high == INT64_MAX || high - *low > 1) {
@@ -62,7 +64,7 @@ static int gallop(
 			break;
 		else
 			probe = *low + stride;
-		n = look(api, topic, probe, 1, &last, e);
+		n = look(api, topic, probe, 1, &last, &full, e);
 		if (n < 0)
 			return -1;
 		if (n > 0)
@@ -108,7 +110,8 @@ static int newest_number(
 	struct api *api, const char *topic, struct buf *position, struct err *e)
 {
 	int64_t newest, last;
-	long n = look(api, topic, -1, API_PAGE_LIMIT, &newest, e);
+	bool full;
+	long n = look(api, topic, -1, API_PAGE_LIMIT, &newest, &full, e);
 
 	if (n < 0)
 		return -1;
@@ -119,10 +122,10 @@ static int newest_number(
 	if (n > 0) {
 		/* A server that lists the oldest first shows it by a full
 		 * page behind what should be the end. */
-		n = look(api, topic, newest, API_PAGE_LIMIT, &last, e);
+		n = look(api, topic, newest, API_PAGE_LIMIT, &last, &full, e);
 		if (n < 0)
 			return -1;
-		if (n == API_PAGE_LIMIT) {
+		if (full) {
 			newest = last;
 			if (gallop(api, topic, &newest, e) < 0)
 				return -1;
@@ -188,7 +191,7 @@ static bool behind(const struct dialect *d, const struct dialect_page *want,
 	const char *from = want->after ? want->after : d->oldest;
 	int64_t was, last;
 
-	if (page->n < (size_t)want->limit || page->lost)
+	if (page->n < (size_t)page->limit || page->lost)
 		return false;
 	if (!d->numeric)
 		return page->has_more && page->next &&
@@ -209,6 +212,7 @@ static bool advance(struct reader *r, const struct result *res)
 	if (more) {
 		free(r->after);
 		r->want.after = r->after = buf_detach(&after);
+		r->want.limit = res->page.limit;
 	}
 	buf_release(&after);
 	return more;

@@ -215,7 +215,8 @@ static int run_read(struct tool_call *c, struct err *e)
 	if (r == 0) {
 		arrange(&l, api.dialect->numeric, p.after == NULL);
 		if (api.dialect->numeric)
-			l.page.has_more = p.after && (long)l.page.n == p.limit;
+			l.page.has_more =
+				p.after && (long)l.page.n == l.page.limit;
 		tell_events(c, &l, p.after, p.topic);
 		free(l.events);
 		api_page_release(&l.page);

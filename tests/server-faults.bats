@@ -208,8 +208,8 @@ at_first() {
 }
 
 @test "newest events without a position are not an empty topic" {
-	local filter="del(.$(by_dialect 'items[].sequence_no' 'events[] | .cursor, .event_id'))"
-	local NAME=no-position CODE=75
+	local NAME=no-position CODE=75 filter
+	filter="del(.$(by_dialect 'items[].sequence_no' 'events[] | .cursor, .event_id'))"
 	serve < <(echo "GET /first.$NAME$(newest) file=$(page 1 5 "$filter")")
 	sick first "" 6
 }
@@ -228,9 +228,8 @@ strange     1,2,3,4,5,6    .@[0]+={more:[{}],topic_id:"t"}|.more=1
 '
 
 content_rule() {
-	local filter
-	filter=$(sed "s/@/$(by_dialect items events)/g
-		s/#/$(by_dialect sequence_no cursor)/g" <<<"$RULE")
+	local filter=${RULE//@/$(by_dialect items events)}
+	filter=${filter//#/$(by_dialect sequence_no cursor)}
 	echo "GET /page.$NAME$(behind 2) file=$(page 3 4 "$filter")"
 }
 
@@ -252,6 +251,73 @@ comes_out() {
 @test "whatever is wrong with events: each comes out once, or lies in dead/" {
 	serve < <(each "$CONTENTS" content_rule)
 	each "$CONTENTS" comes_out
+}
+
+# A body that has no end.
+ENDLESS='body="{\"items\":[],\"events\":[],\"more\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}" endless'
+
+# heavy FROM TO: that page, with a payload of 256 KiB in each event.
+heavy() {
+	local file=$HOME/heavy.$1-$2 n
+	[ -e "$HOME/x" ] || head -c 262140 /dev/zero | tr '\0' x >"$HOME/x"
+	{
+		by_dialect '{"items":[' '{"events":['
+		for n in $(seq "$1" "$2"); do
+			[ "$n" -eq "$1" ] || echo ,
+			printf '{"event_id":"e%s","%s":%s,"payload":{"n":%s,"x":"' "$n" \
+				"$(by_dialect sequence_no cursor)" \
+				"$(by_dialect "$n" "\"c$n\"")" "$n"
+			cat "$HOME/x"
+			echo '"}}'
+		done
+		by_dialect ']}' "],\"next\":{\"after\":\"c$2\",\"has_more\":true}}"
+	} >"$file"
+	echo "$file"
+}
+
+# asks N LIMIT: the path of the page of that size behind N.
+asks() {
+	behind "$1" | sed "s/limit=2/limit=$2/"
+}
+
+@test "pages that are too large become smaller ones, and memory stays under 64 MiB" {
+	home huge at
+	serve < <(
+		echo "GET /huge$(asks 0 100) $ENDLESS"
+		echo "GET /huge$(asks 0 50) file=$(heavy 1 50)"
+		for n in 0 25 50 75; do
+			echo "GET /huge$(asks "$n" 25) file=$(heavy $((n + 1)) $((n + 25)))"
+		done
+		echo "GET /huge$(asks 100 '*') file=$(page 101 100)"
+	)
+	"$BUILD/tests/peak" "$HOME/peak" agentrux-drain -1 --home "$H" \
+		--base-url "$URL/huge" t |
+		jq -r .payload.n | paste -sd' ' >"$HOME/numbers"
+	[ "$(cat "$HOME/numbers")" = "$(seq -s' ' 100)" ]
+	cat "$HOME/peak"
+	grep -q __asan_init "$BUILD/bin/agentrux-drain" ||
+		[ "$(cat "$HOME/peak")" -lt 65536 ]
+	# No more attempts than it takes to find the size.
+	[ "$(requests 'limit=(100|50)&')" -le 3 ]
+}
+
+@test "an event that is too large by itself is 65, and the line says what to do" {
+	local NAME=huge
+	home huge at
+	serve < <(
+		echo "GET /huge$(asks 0 2) file=$(page 1 2)"
+		echo "GET /huge$(asks 2 '*') $ENDLESS"
+	)
+	run_at "$URL/huge" agentrux-drain -1 --limit 2 t
+	[ "$STATUS" -eq 65 ]
+	[ "$(numbers "$H/out")" = "1 2" ]
+	says agentrux-drain "$H/err"
+	grep -q "the event behind '$(by_dialect 2 c2)' takes more than 64 MiB; .*agentrux-waterline" "$H/err"
+	[ "$(jq -r .t "$H/waterline.json")" = "$(by_dialect 2 c2)" ]
+	# Hints make no difference: nobody can help but a person.
+	mkfifo "$HOME/hints"
+	run -65 timeout 100 agentrux-drain --home "$H" --base-url "$URL/huge" t \
+		<>"$HOME/hints"
 }
 
 # --- programs that go on by themselves: our minute is 0.6 s in all of these ---
