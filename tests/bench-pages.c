@@ -1,6 +1,6 @@
-/* A service that costs next to nothing, for `make bench` to see what the readers
+/* A service that costs next to nothing, for `make bench` to see what its clients
  * cost: pages of events, rendered before the first request, over HTTP/1.1 that
- * keeps its connections; and a token for whoever asks.
+ * keeps its connections; and whoever posts gets a token, or an event's id.
  *
  *   bench-pages N <PAYLOAD     N events with the payload on stdin
  *
@@ -23,7 +23,7 @@ struct answer {
 	size_t len;
 };
 
-static struct answer *pages, token;
+static struct answer *pages, posted;
 static long n_pages;
 
 static void render(struct answer *a, char *body, size_t len)
@@ -73,6 +73,7 @@ static void render_page(
 static void render_all(long n, const char *payload)
 {
 	long i, last;
+	char *body;
 
 	n_pages = (n + PAGE - 1) / PAGE;
 	pages = calloc((size_t)n_pages + 1, sizeof *pages);
@@ -83,8 +84,9 @@ static void render_all(long n, const char *payload)
 		render_page(
 			&pages[i], i * PAGE + 1, last < n ? last : n, payload);
 	}
-	render(&token, strdup("{\"access_token\":\"tok\"}"),
-		strlen("{\"access_token\":\"tok\"}"));
+	body = strdup("{\"access_token\":\"tok\",\"event_id\":"
+		      "\"00000000-0000-7000-8000-000000000001\"}");
+	render(&posted, body, strlen(body));
 }
 
 static const struct answer *find(const char *request)
@@ -94,7 +96,7 @@ static const struct answer *find(const char *request)
 	long page = after ? strtol(after + strlen(name), NULL, 10) / PAGE : 0;
 
 	if (strncmp(request, "POST", 4) == 0)
-		return &token;
+		return &posted;
 	return &pages[page < 0 || page > n_pages ? n_pages : page];
 }
 
