@@ -424,6 +424,20 @@ waits() {
 	[ ! -s "$OUT.err" ]
 }
 
+@test "what was stopped while the service went and came back is soon there again" {
+	one_topic
+	watch "$TOPIC"
+	wait_for 5 has_hints connected
+	kill -STOP "$WATCH"
+	stop_hub KILL
+	HUB_PORT=${HUB_URL##*:}
+	start_hub
+	kill -CONT "$WATCH"
+	wait_for 5 has_hints "connected connected"
+	publish one
+	wait_for 5 has_hints "connected connected event"
+}
+
 # --- refusals ---
 
 @test "403 and 404 drop a topic, and the others go on" {
