@@ -5,7 +5,8 @@
 #   make lint       layers, layout, shell
 #   make check-openclaw VERSION=2026.9.6   the adapter with a real OpenClaw, by npm
 #   make check-mcp  agentrux-mcp with the official client, from npm
-#   make soak       EVENTS=1000 of them through a drain that is killed all the time
+#   make soak       EVENTS=1000 of them through a drain that is killed all the time,
+#                   in either dialect
 #   make bench      speed, side by side with curl and jq
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make SAN=address,undefined …   the same under sanitizers, in a build of its own
@@ -132,8 +133,11 @@ bench: all $(BUILD)/tests/bench-curl $(BUILD)/tests/bench-hint \
 	tests/bench $(BUILD)
 
 soak: all
-	AGENTRUX_SOAK=$(or $(EVENTS),1000) AGENTRUX_BUILD=$(BUILD) bats \
-		--print-output-on-failure -f 'kill -9 every' tests/drain.bats
+	for dialect in classic oauth; do \
+		AGENTRUX_TEST_DIALECT=$$dialect AGENTRUX_SOAK=$(or $(EVENTS),1000) \
+		AGENTRUX_BUILD=$(BUILD) bats --show-output-of-passing-tests \
+			-f 'kill -9 every' tests/drain.bats || exit 1; \
+	done
 
 fuzz: ; tests/fuzz/run $(or $(SECONDS),60)
 
