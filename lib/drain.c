@@ -28,7 +28,7 @@ struct run {
 	struct queue_rules rules;
 	struct queue *topics[DRAIN_TOPICS_MAX];
 	size_t n_topics, turn, served; /* whose turn it is: to be read, run */
-	struct queue *asked;	       /* whose page the reader fetches */
+	struct queue *asked; /* whose pages the reader fetches; NULL: none */
 	struct reader *reader;
 	struct delivery *delivery;
 	struct io_lines hints;
@@ -249,6 +249,12 @@ static int fetch_letters(struct run *r, struct err *e)
 	return 0;
 }
 
+/* A page that there is no room for waits where it is. */
+static bool can_take(const struct run *r)
+{
+	return r->asked == NULL || has_room(r, r->asked);
+}
+
 static bool is_alone(const struct run *r, const struct queue *q)
 {
 	size_t i;
@@ -278,6 +284,13 @@ static void ask(struct run *r, struct queue *q)
 			q->limit == d->limit);
 }
 
+/* Pages that are of no use, or keep another topic from its own. */
+static void drop_pages(struct run *r)
+{
+	reader_drop(r->reader);
+	r->asked = NULL;
+}
+
 /* Starts the next page of a topic that has news and room. */
 static int fetch(struct run *r, int64_t now, struct err *e)
 {
@@ -287,6 +300,8 @@ static int fetch(struct run *r, int64_t now, struct err *e)
 	if (r->d->dead)
 		return fetch_letters(r, e);
 
+	if (!can_take(r) && !is_alone(r, r->asked))
+		drop_pages(r);
 	for (i = 0; i < r->n_topics && !reader_busy(r->reader) && !enough(r) &&
 		    !r->at_gap;
 		i++) {
@@ -305,18 +320,14 @@ static int fetch(struct run *r, int64_t now, struct err *e)
 	return 0;
 }
 
-/* A page that there is no room for waits where it is. */
-static bool can_take(const struct run *r)
-{
-	return r->asked && has_room(r, r->asked);
-}
-
 static int take_page(struct run *r, struct err *e)
 {
 	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
-	int status = can_take(r) ? reader_take(r->reader, &page, &why) : 0;
+	int status = r->reader && can_take(r)
+			     ? reader_take(r->reader, &page, &why)
+			     : 0;
 
 	if (status == 0)
 		return 0;
@@ -339,7 +350,7 @@ static int take_page(struct run *r, struct err *e)
 		q->dirty = q->hinted; /* meanwhile */
 	} else if (status == QUEUE_STUCK) {
 		q->dirty = false;
-		reader_drop(r->reader);
+		drop_pages(r);
 		say("reading %s: the service repeats itself; try again later",
 			q->topic);
 	}
@@ -482,7 +493,7 @@ static int wait_for_news(struct run *r, struct err *e)
 	struct pollfd fds[4]; /* 2 of them the delivery's */
 	unsigned n = delivery_fds(r->delivery, fds);
 
-	if (can_take(r))
+	if (r->reader && can_take(r))
 		fds[n++] = (struct pollfd){ .fd = reader_fd(r->reader),
 			.events = POLLIN };
 	if (r->hints_open)

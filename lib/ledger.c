@@ -155,7 +155,7 @@ static int set_up(struct ledger *l, struct err *e)
 	sqlite3_busy_timeout(l->db, BUSY_MS);
 	if (sqlite3_exec(l->db,
 		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		    "PRAGMA cache_size = -256;",
+		    "PRAGMA cache_size = -512;",
 		    NULL, NULL, NULL) != SQLITE_OK)
 		return failed(l, "opening", e);
 	version = schema_version(l->db);

@@ -693,6 +693,32 @@ repeated() {
 	head -n 2501 "$HOME/out" | jq -r .payload.n | grep -qx other
 }
 
+@test "a topic that is full lets another one in" {
+	start_hub
+	T=$(new_topic full)
+	other=$(new_topic other)
+	new_agent reader "$T:read" "$T:write" "$other:read" "$other:write"
+	publish_n 1 1800
+	handler '[ "$n" != 1 ] || exit 75'
+	touch "$HOME/seen"
+	mkfifo "$HOME/hints"
+	exec 8<>"$HOME/hints"
+	# One conversation, which is put off: more is read than is held.
+	agentrux-drain --from oldest --key none "$T" "$other" -- "$HOME/handler" \
+		<"$HOME/hints" 3>&- 8>&- &
+	pid=$!
+	PIDS+=("$pid")
+	wait_for 20 grep -qx 1 "$HOME/seen"
+	sleep 0.3
+	echo '{"n":"other"}' | agentrux-publish "$other" >/dev/null
+	jq -nc --arg t "$other" '{topic_id: $t}' >&8
+	wait_for 20 grep -qx other "$HOME/seen"
+	exec 8>&-
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 75 ]
+}
+
 @test "hints that pour in without end keep it from nothing, and it can be ended" {
 	prepare 3
 	yes '{}' 3>&- | agentrux-drain --from oldest "$T" >"$HOME/out" 3>&- &
