@@ -280,6 +280,17 @@ ends() {
 	done
 }
 
+@test "a storage that stalls is given up after half a minute: 75" {
+	prepare_faults "PUT /put/* no-read hang"
+	truncate -s 30M big
+	run -75 --separate-stderr env CLOCK_SPEED=40 \
+		LD_PRELOAD="$BUILD/tests/wrong-clock.so" \
+		ASAN_OPTIONS=verify_asan_link_order=0 \
+		agentrux-upload --retry-time 0 "$T" big
+	[[ $stderr == *"no byte came within 30 s"* ]]
+	[ "$(requests '^PUT ')" = 1 ]
+}
+
 @test "standard input of unknown length, under a name of its own" {
 	prepare
 	head -c 200000 /dev/urandom >random
