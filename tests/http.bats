@@ -12,12 +12,11 @@ plan() {
 
 credentials() {
 	[ -d "$HOME/.agentrux" ] || mkdir -m 700 "$HOME/.agentrux"
-	(umask 077 && printf '{"script_id":"scr_1","client_secret":"the-secret-of-this-test"%s}' \
-		"${1:-}" >"$HOME/.agentrux/credentials.json")
+	(umask 077 && printf '{"script_id":"scr_1",%s"client_secret":"the-secret-of-this-test"%s}' \
+		"$CLIENT" "${1:-}" >"$HOME/.agentrux/credentials.json")
 }
 
-OK='POST /auth/token body=`{"access_token":"tok-1"}`'
-OK=${OK//\`/\'}
+OK="POST $TOKEN_PATH body='{\"access_token\":\"tok-1\"}'"
 
 # A certificate for this machine's loopback, and a hub that shows it.
 tls_hub() {
@@ -40,10 +39,8 @@ tls_hub() {
 }
 
 @test "a connection that is refused, reset, closed or cut is 75" {
-	plan 'POST /auth/token reset' 'POST /auth/token close' \
-		'POST /auth/token body={"access_token":"tok-1"} cut=5' \
-		'POST /auth/token body={"access_token":"tok-1"} chunked cut=5' \
-		'POST /auth/token no-read reset'
+	plan "POST $TOKEN_PATH reset" "POST $TOKEN_PATH close" \
+		"$OK cut=5" "$OK chunked cut=5" "POST $TOKEN_PATH no-read reset"
 	for _ in 1 2 3 4 5; do
 		run -75 --separate-stderr agentrux-token --retry-time 0
 		[ -z "$output" ]
@@ -56,7 +53,7 @@ tls_hub() {
 
 @test "an answer that is too large is 75, not more memory" {
 	head -c 3000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/large"
-	plan "POST /auth/token file=$BATS_TEST_TMPDIR/large"
+	plan "POST $TOKEN_PATH file=$BATS_TEST_TMPDIR/large"
 	run -75 agentrux-token --retry-time 0
 	[[ $output == *"larger than"* ]]
 }
@@ -81,7 +78,7 @@ tls_hub() {
 	# At one's own risk it goes out, here through a proxy.
 	AGENTRUX_ALLOW_HTTP=1 http_proxy=$FAULTS_URL \
 		run -66 agentrux-token --retry-time 0
-	[ "$(requests '^POST http://example.org/auth/token ')" -eq 1 ]
+	[ "$(requests "^POST http://example.org$TOKEN_PATH ")" -eq 1 ]
 	AGENTRUX_ALLOW_HTTP=1 http_proxy="" \
 		run -0 agentrux-token --base-url "$FAULTS_URL" --retry-time 0
 }
@@ -154,7 +151,7 @@ tls_hub() {
 }
 
 @test "SIGTERM ends a request that nobody answers within a second" {
-	plan 'POST /auth/token hang'
+	plan "POST $TOKEN_PATH hang"
 	background "$BATS_TEST_TMPDIR/out" agentrux-token
 	wait_for 5 test -e "$FAULTS_LOG/0001.req"
 	kill -TERM "$LAST_PID"
@@ -199,7 +196,7 @@ tls_hub() {
 @test "-vv shows requests and answers without secrets, tokens and signatures" {
 	plan "$OK" 'POST /topics/t/events body={"event_id":"e"}'
 	run -0 --separate-stderr agentrux-publish -vv t -m hello
-	[[ $stderr == *"> POST "*"/auth/token"* ]]
+	[[ $stderr == *"> POST "*"$TOKEN_PATH"* ]]
 	[[ $stderr == *"Authorization: Bearer ***"* ]]
 	[[ $stderr == *'"message":"hello"'* ]]
 	[[ $stderr == *"< 200"* ]]
