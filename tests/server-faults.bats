@@ -187,6 +187,39 @@ sick() {
 	each "$FAULTS" sick second "" 6
 }
 
+# Its refresh token is of no use: then the secret brings a token.
+refreshed() {
+	local pace=()
+	home "refresh.$NAME" at
+	agentrux-token --home "$H" --base-url "$URL/refresh.$NAME" >/dev/null
+	[[ $SLOW != *" $NAME "* ]] || pace=(CLOCK_SPEED=100)
+	# The machine has slept for an hour.
+	run_at "$URL/refresh.$NAME" env LD_PRELOAD="$BUILD/tests/wrong-clock.so" \
+		ASAN_OPTIONS=verify_asan_link_order=0 CLOCK_BOOT=3600 "${pace[@]}" \
+		agentrux-drain -1 --retry-time 1h --limit 2 t
+	case $NAME in
+	429*)
+		[ "$STATUS" -eq 75 ]
+		says agentrux-drain "$H/err"
+		;;
+	*)
+		[ "$STATUS" -eq 0 ]
+		[ ! -s "$H/err" ]
+		[ "$(numbers "$H/out")" = "1 2 3 4 5 6" ]
+		;;
+	esac
+}
+
+@test "a refresh that fails costs no more than a token; where it may not be asked, 75" {
+	classic_only # the other dialect has none
+	serve < <(
+		each "$FAULTS" rule_for refresh POST /auth/refresh
+		echo 'POST /refresh*/auth/token body="{\"access_token\":\"t\",\"refresh_token\":\"r\"}"'
+	)
+	each "$FAULTS" refreshed
+	[ "$(requests 'POST .*/auth/refresh')" -eq "$(grep -c . <<<"$FAULTS")" ]
+}
+
 # The others that look for the end of a topic.
 at_first() {
 	home "first.$NAME"
@@ -392,11 +425,27 @@ follow() {
 	each "$3" goes_on "$1" "$2"
 }
 
+# spaced KIND PATH: it was not asked again before the time that was named.
+spaced() {
+	local at=()
+	case $NAME in
+	429* | 503)
+		mapfile -t at < <(grep -lF " /$1.$NAME$2 " "$FAULTS_LOG"/*.req |
+			xargs stat -c %.3Y | tr -d .)
+		echo "$1.$NAME: ${at[*]}"
+		[ "${#at[@]}" -ge 3 ]
+		[ $((at[1] - at[0])) -ge 290 ]
+		[ $((at[2] - at[1])) -ge 290 ]
+		;;
+	esac
+}
+
 @test "following hints, drain goes on through every fault of a page" {
 	local table
 	table=$(passing "$ONCE")
 	serve < <(each "$table" rules_for page GET "$(behind 2)" "file=$(page 3 4)")
 	follow page "1 2 3 4 5 6" "$table" at
+	each "$table" spaced page "$(behind 2)"
 }
 
 @test "so it does through those of a first contact" {
@@ -405,6 +454,7 @@ follow() {
 	serve < <(each "$table" rules_for first GET "$(newest)" \
 		"file=$(page "$(by_dialect 1 5)" 5)")
 	follow first 6 "$table"
+	each "$table" spaced first "$(newest)"
 }
 
 @test "so it does where no token is to be had for a while" {
@@ -412,6 +462,7 @@ follow() {
 	table=$(passing)
 	serve < <(each "$table" rules_for token POST "$(token)" "$OK")
 	follow token "1 2 3 4 5 6" "$table" at
+	each "$table" spaced token "$(token)"
 }
 
 start_watch() {
@@ -441,6 +492,25 @@ finds() {
 	each "$streams" finds stream
 	each "$table" start_watch token
 	each "$table" finds token
+	each "$streams" spaced stream /topics/t/events/stream
+	each "$table" spaced token "$(token)"
+}
+
+# gives_up KIND: the reason is told, and there is no topic left.
+gives_up() {
+	ends "$1" "$CODE"
+	[ ! -s "$H/out" ]
+	head -n 1 "$H/err" >"$H/why"
+	says agentrux-watch "$H/why"
+}
+
+@test "watch gives up where it is refused, with the code and the line" {
+	local final
+	final=$(grep -v ' 75 ' <<<"$FAULTS")
+	serve < <(each "$final" rule_for stream GET /topics/t/events/stream)
+	ln -s /dev/null "$HOME/hints"
+	each "$final" start_watch stream
+	each "$final" gives_up stream
 }
 
 start_publish() {
