@@ -287,7 +287,10 @@ comes_out() {
 }
 
 # A body that has no end.
-ENDLESS='body="{\"items\":[],\"events\":[],\"more\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}" endless'
+endless() {
+	head -c 65536 /dev/zero | tr '\0' ' ' >"$HOME/blanks"
+	echo "file=$HOME/blanks endless"
+}
 
 # heavy FROM TO: that page, with a payload of 256 KiB in each event.
 heavy() {
@@ -316,7 +319,7 @@ asks() {
 @test "pages that are too large become smaller ones, and memory stays under 64 MiB" {
 	home huge at
 	serve < <(
-		echo "GET /huge$(asks 0 100) $ENDLESS"
+		echo "GET /huge$(asks 0 100) $(endless)"
 		echo "GET /huge$(asks 0 50) file=$(heavy 1 50)"
 		for n in 0 25 50 75; do
 			echo "GET /huge$(asks "$n" 25) file=$(heavy $((n + 1)) $((n + 25)))"
@@ -339,7 +342,7 @@ asks() {
 	home huge at
 	serve < <(
 		echo "GET /huge$(asks 0 2) file=$(page 1 2)"
-		echo "GET /huge$(asks 2 '*') $ENDLESS"
+		echo "GET /huge$(asks 2 '*') $(endless)"
 	)
 	run_at "$URL/huge" agentrux-drain -1 --limit 2 t
 	[ "$STATUS" -eq 65 ]
