@@ -3,6 +3,9 @@
 
 load helper
 
+# How many events the long form of a test has; setup() takes the variable away.
+SOAK=${AGENTRUX_SOAK:-}
+
 # A hub, the topic $T with N events {"n":1}…, and us with a grant to read it.
 prepare() {
 	start_hub
@@ -583,7 +586,7 @@ repeated() {
 
 # `make soak` has more of them.
 @test "kill -9 every now and then loses no event and repeats none that was done" {
-	local all=${AGENTRUX_SOAK:-200} code=1 RUN=0
+	local all=${SOAK:-200} code=1 RUN=0
 	export RUN
 	prepare "$all"
 	cat >"$HOME/handler" <<-EOF
@@ -599,7 +602,7 @@ repeated() {
 			--from oldest -j 8 --lock-wait 5 "$T" -- \
 			"$HOME/handler" </dev/null || code=$?
 		# On a machine too slow for such short lives the last one is long.
-		[ "$RUN" -lt 100 ] || [ -n "${AGENTRUX_SOAK:-}" ] || {
+		[ "$RUN" -lt 100 ] || [ -n "$SOAK" ] || {
 			RUN=$((RUN + 1))
 			agentrux-drain --lock-wait 5 -j 8 "$T" -- \
 				"$HOME/handler" </dev/null && code=0
