@@ -77,7 +77,7 @@ static const byte *container_end(const byte *p, const byte *end)
 	return end;
 }
 
-/* Where the container at `p` ends, as it was noted; NULL: it was not. */
+/* Where the value at `p` ends, as it was noted; NULL: it was not. */
 static const byte *noted_end(struct slice_ends *ends, const byte *p)
 {
 	const char *at = (const char *)p;
@@ -101,13 +101,14 @@ static const byte *noted_end(struct slice_ends *ends, const byte *p)
 static const byte *value_end(
 	struct slice_ends *ends, const byte *p, const byte *end)
 {
+	bool string = *p == '"';
 	const byte *noted;
 
-	if (*p == '"')
-		return string_end(p, end);
-	if (*p == '{' || *p == '[') {
+	if (string || *p == '{' || *p == '[') {
 		noted = ends ? noted_end(ends, p) : NULL;
-		return noted ? noted : container_end(p, end);
+		if (noted)
+			return noted;
+		return string ? string_end(p, end) : container_end(p, end);
 	}
 	while (p < end && !is_between(*p) && *p != '}' && *p != ']')
 		p++;
@@ -139,7 +140,7 @@ bool slice_walk_next(
 		return false;
 	if (w->object) {
 		start = p;
-		p = string_end(p, end);
+		p = value_end(w->ends, p, end);
 		key = (struct slice){ (const char *)start,
 			(size_t)(p - start) };
 		while (p < end && is_between(*p))

@@ -32,8 +32,8 @@ enum slice_bytes {
 int slice_document(const char *text, size_t len, enum slice_bytes bytes,
 	struct slice *value, size_t *bad);
 
-/* Where the arrays and objects of the outer levels begin and end, in order: who
- * walks a large text need not go through them again to pass them. */
+/* Where the strings, arrays and objects of the outer levels begin and end, in
+ * order: who walks a large text need not go through them again to pass them. */
 enum { SLICE_ENDS_DEPTH = 4 };
 struct slice_end {
 	const char *at, *end;

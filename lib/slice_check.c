@@ -117,31 +117,30 @@ static const byte *fail(struct check *c, const byte *wrong)
 	return NULL;
 }
 
-static void note_start(struct check *c, const byte *p)
+/* What starts here: is its end to be noted? */
+static inline bool is_noted(const struct check *c)
 {
-	struct slice_ends *e = c->ends;
+	return c->ends && c->depth < SLICE_ENDS_DEPTH;
+}
 
-	if (e == NULL || c->depth >= SLICE_ENDS_DEPTH)
-		return;
+static void note(struct slice_ends *e, const byte *at, const byte *end)
+{
 	if (e->n == e->cap) {
 		e->cap = e->cap ? e->cap * 2 : 256;
 		e->list = xrealloc(e->list, e->cap * sizeof *e->list);
 	}
-	c->open[c->depth] = e->n;
-	e->list[e->n++].at = (const char *)p;
-}
-
-static void note_end(struct check *c, const byte *p)
-{
-	if (c->ends && c->depth < SLICE_ENDS_DEPTH)
-		c->ends->list[c->open[c->depth]].end = (const char *)p;
+	e->list[e->n++] =
+		(struct slice_end){ (const char *)at, (const char *)end };
 }
 
 static void push(struct check *c, bool object, const byte *p)
 {
 	size_t word = c->depth / BITS;
 
-	note_start(c, p);
+	if (is_noted(c)) {
+		c->open[c->depth] = c->ends->n;
+		note(c->ends, p, NULL);
+	}
 	if (c->depth % BITS == 0 && c->depth) {
 		if (word > c->words) {
 			c->words = 2 * word;
@@ -157,7 +156,8 @@ static void push(struct check *c, bool object, const byte *p)
 static void pop(struct check *c, const byte *p)
 {
 	c->depth--;
-	note_end(c, p);
+	if (is_noted(c))
+		c->ends->list[c->open[c->depth]].end = (const char *)p;
 	c->top >>= 1;
 	if (c->depth % BITS == 0 && c->depth)
 		c->top = c->below[c->depth / BITS - 1];
@@ -238,9 +238,14 @@ static const byte *check_special(struct check *c, const byte *p)
 /* From the opening quote on. */
 static inline const byte *check_string(struct check *c, const byte *p)
 {
+	const byte *start = p;
+
 	p = skip_plain(p + 1, c->end);
 	/* Most often nothing special is in it. */
-	return p < c->end && *p == '"' ? p + 1 : check_special(c, p);
+	p = p < c->end && *p == '"' ? p + 1 : check_special(c, p);
+	if (is_noted(c))
+		note(c->ends, start, p);
+	return p;
 }
 
 static const byte *check_digits(struct check *c, const byte *p)

@@ -592,13 +592,13 @@ static void only_objects_have_members(void **state)
 	assert_false(slice_member(none, "a", &v));
 }
 
-static void notes_where_the_outer_containers_end(void **state)
+static void notes_where_the_outer_values_end(void **state)
 {
 	static const char text[] = "{\"a\":[[{\"x\":[[1]]}],{}],\"b\":[]}";
 	static const struct {
 		size_t at, len;
-	} want[] = { { 0, 31 }, { 5, 18 }, { 6, 13 }, { 7, 11 }, { 20, 2 },
-		{ 28, 2 } };
+	} want[] = { { 0, 31 }, { 1, 3 }, { 5, 18 }, { 6, 13 }, { 7, 11 },
+		{ 20, 2 }, { 24, 3 }, { 28, 2 } };
 	struct slice_ends ends = { 0 };
 	struct slice v;
 	size_t i, bad;
@@ -932,7 +932,7 @@ int main(void)
 		cmocka_unit_test(finds_members_by_their_unescaped_name),
 		cmocka_unit_test(of_double_members_the_last_counts),
 		cmocka_unit_test(only_objects_have_members),
-		cmocka_unit_test(notes_where_the_outer_containers_end),
+		cmocka_unit_test(notes_where_the_outer_values_end),
 		cmocka_unit_test(walks_elements_and_members_in_order),
 		cmocka_unit_test(nothing_to_walk_in_what_is_not_there),
 		cmocka_unit_test(skips_values_wherever_their_bytes_stand),
