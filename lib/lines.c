@@ -14,7 +14,7 @@ enum {
 	LAST_LINES_MS = 500, /* for a reader to take them when we end */
 	ACK_LINE_MAX = 65536,
 	/* What waits for the pipe; another line fits behind it. */
-	AHEAD = 1048576,
+	AHEAD = 262144,
 	ACKS_A_TURN = 1000,
 };
 
@@ -50,7 +50,7 @@ void lines_free(struct lines *l)
 
 bool lines_have_room(const struct lines *l)
 {
-	return !l->closed && !l->acks_ended && l->out.pending.len < AHEAD;
+	return !l->closed && !l->acks_ended && outlet_waiting(&l->out) < AHEAD;
 }
 
 int lines_give(struct lines *l, struct item *it, struct err *e)
@@ -190,9 +190,9 @@ unsigned lines_fds(const struct lines *l, struct pollfd *fds)
 {
 	unsigned n = 0;
 
-	if (!l->closed && (l->out.pending.len || l->acked))
+	if (!l->closed && (outlet_waiting(&l->out) || l->acked))
 		fds[n++] = (struct pollfd){ .fd = outlet_fd(&l->out),
-			.events = l->out.pending.len ? POLLOUT : 0 };
+			.events = outlet_waiting(&l->out) ? POLLOUT : 0 };
 	if (l->acked && !l->acks_ended)
 		fds[n++] =
 			(struct pollfd){ .fd = l->acks.fd, .events = POLLIN };
@@ -211,7 +211,7 @@ bool lines_are_over(const struct lines *l)
 
 void lines_end(struct lines *l)
 {
-	if (l->acked && !l->closed && l->out.pending.len == 0) {
+	if (l->acked && !l->closed && outlet_waiting(&l->out) == 0) {
 		outlet_close(&l->out);
 		l->closed = true;
 	}
@@ -220,7 +220,7 @@ void lines_end(struct lines *l)
 void lines_wind_up(struct lines *l)
 {
 	int64_t end = backoff_clock_ms() + LAST_LINES_MS;
-	uint64_t written = l->out.queued - l->out.pending.len;
+	uint64_t written = outlet_written(&l->out);
 	struct pollfd wake[] = { { .fd = outlet_fd(&l->out), .events = 0 },
 		{ .fd = l->acks.fd, .events = POLLIN } };
 	const struct item *it = l->first;

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PIPE_SIZE = 262144 };
+
 void outlet_init(struct outlet *o, int fd, size_t max)
 {
 	char path[32];
@@ -24,6 +26,9 @@ void outlet_init(struct outlet *o, int fd, size_t max)
 		o->is_pipe = true;
 		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 		o->pipe_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		/* So that writer and reader take turns less often; what the
+		 * system does not allow stays as it is. */
+		fcntl(o->pipe_fd, F_SETPIPE_SZ, PIPE_SIZE);
 	}
 }
 
@@ -77,9 +82,19 @@ static size_t next_piece(const struct outlet *o, const char *p, size_t n)
 	return end ? (size_t)(end - p) + 1 : n;
 }
 
+/* Drops what is written, now and then: to move the rest to the front each time
+ * would be most of the work where the reader is slow. */
+static void compact(struct outlet *o)
+{
+	if (o->done < o->pending.len / 2)
+		return;
+	buf_shift(&o->pending, o->done);
+	o->done = 0;
+}
+
 int outlet_flush(struct outlet *o, struct err *e)
 {
-	size_t done = 0;
+	const char *at;
 	ssize_t n;
 
 	if (o->pipe_fd < 0) {
@@ -88,12 +103,11 @@ int outlet_flush(struct outlet *o, struct err *e)
 		buf_clear(&o->pending);
 		return 1;
 	}
-	while (done < o->pending.len) {
-		n = write(o->pipe_fd, o->pending.data + done,
-			next_piece(o, o->pending.data + done,
-				o->pending.len - done));
+	while (outlet_waiting(o)) {
+		at = o->pending.data + o->done;
+		n = write(o->pipe_fd, at, next_piece(o, at, outlet_waiting(o)));
 		if (n >= 0) {
-			done += (size_t)n;
+			o->done += (size_t)n;
 		} else if (errno == EAGAIN) {
 			break;
 		} else if (errno != EINTR) {
@@ -103,8 +117,8 @@ int outlet_flush(struct outlet *o, struct err *e)
 						 "writing to standard output");
 		}
 	}
-	buf_shift(&o->pending, done);
-	return o->pending.len == 0;
+	compact(o);
+	return outlet_waiting(o) == 0;
 }
 
 void outlet_close(struct outlet *o)
@@ -122,15 +136,15 @@ void outlet_close(struct outlet *o)
 
 void outlet_cut(struct outlet *o, size_t keep)
 {
-	if (keep >= o->pending.len)
+	if (keep >= outlet_waiting(o))
 		return;
-	o->queued -= o->pending.len - keep;
-	o->pending.len = keep;
+	o->queued -= outlet_waiting(o) - keep;
+	o->pending.len = o->done + keep;
 }
 
 uint64_t outlet_taken(const struct outlet *o)
 {
-	uint64_t written = o->queued - o->pending.len;
+	uint64_t written = outlet_written(o);
 	int lying = 0;
 
 	if (!o->is_pipe)

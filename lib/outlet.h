@@ -18,6 +18,7 @@ struct outlet {
 	int pipe_fd; /* the same pipe, opened anew without blocking; -1: none */
 	bool is_pipe;
 	struct buf pending;
+	size_t done;	 /* bytes of it that are written */
 	uint64_t queued; /* bytes ever put */
 };
 
@@ -27,6 +28,16 @@ void outlet_release(struct outlet *o);
 
 /* Puts bytes behind what waits. -1 if there is no room. */
 int outlet_put(struct outlet *o, const void *p, size_t n);
+
+static inline size_t outlet_waiting(const struct outlet *o)
+{
+	return o->pending.len - o->done;
+}
+
+static inline uint64_t outlet_written(const struct outlet *o)
+{
+	return o->queued - outlet_waiting(o);
+}
 
 /* Writes what can be written now. 1: all of it. 0: the reader is slow, poll
  * outlet_fd for POLLOUT. -1: the reader has closed (ERR_STOPPED), or the disk

@@ -218,7 +218,7 @@ static bool takes(const struct resident *r)
 {
 	return r->keeper && !r->ended && !r->alone && !r->overdue &&
 	       !r->end_at && r->n < r->ahead && r->in.fd >= 0 &&
-	       (r->n == 0 || r->in.pending.len == 0);
+	       (r->n == 0 || outlet_waiting(&r->in) == 0);
 }
 
 /* The one with the least to do; one that does nothing before one that is to be
@@ -260,7 +260,7 @@ static void flush(struct resident_pool *p, struct resident *r)
 	struct err why;
 	bool more;
 
-	if (r->in.fd < 0 || r->in.pending.len == 0)
+	if (r->in.fd < 0 || outlet_waiting(&r->in) == 0)
 		return;
 	if (outlet_flush(&r->in, &why) < 0) {
 		/* It reads no more. What it has it may still answer. */
@@ -269,7 +269,7 @@ static void flush(struct resident_pool *p, struct resident *r)
 		r->end_at = backoff_clock_ms() + SILENT_MS;
 		return;
 	}
-	more = r->in.pending.len > 0;
+	more = outlet_waiting(&r->in) > 0;
 	if (more && !r->in_watched)
 		watch_fd(p, outlet_fd(&r->in), EPOLLOUT);
 	else if (!more && r->in_watched)
@@ -348,7 +348,7 @@ static bool take_answer(struct resident_pool *p, struct resident *r, char *line,
 	void **tag, struct handler_result *result)
 {
 	char *space = strrchr(line, ' '), *rest;
-	uint64_t sent = r->in.queued - r->in.pending.len;
+	uint64_t sent = outlet_written(&r->in);
 	unsigned i;
 	long status;
 
@@ -541,7 +541,7 @@ void resident_stop(struct resident_pool *p)
 	p->stopping = true;
 	for (i = 0; i < p->jobs; i++) {
 		struct resident *r = &p->all[i];
-		uint64_t sent = r->in.queued - r->in.pending.len;
+		uint64_t sent = outlet_written(&r->in);
 
 		/* A line that was begun is finished. */
 		for (k = 0; k < r->n && r->held[k].end <= sent; k++)
