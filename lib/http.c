@@ -616,7 +616,8 @@ static void set_policy(struct http_call *c, bool loopback)
 	curl_easy_setopt(q, CURLOPT_MAXAGE_CONN, 50L);
 	/* The same bound as ours, which ends the wait if this one is late. */
 	curl_easy_setopt(q, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
-	set_trust(q);
+	if (c->tls)
+		set_trust(q);
 	if (loopback || c->req.foreign)
 		curl_easy_setopt(q, CURLOPT_PROXY, "");
 }
@@ -1052,6 +1053,8 @@ static int ask(struct http *h, const struct http_request *r,
 	*next = NULL;
 	if (c == NULL)
 		return -1;
+	if (!stop_asked())
+		move(h); /* sent at once, before anything is waited for */
 	while (!c->done && (status = http_poll(h, NULL, 0, -1, e)) == 0)
 		;
 	if (!c->done && !linger(c)) {
