@@ -288,7 +288,8 @@ static int get_token(struct stream_set *set, struct err *e)
 	}
 	if (why.code == ERR_STOPPED)
 		return err_stopped(e);
-	if (why.code == EX_NOPERM || why.code == EX_CONFIG) {
+	/* What time does not mend ends it; a full disk may be mended. */
+	if (why.code != EX_TEMPFAIL && why.code != EX_IOERR) {
 		say("%s", why.text);
 		set->no_token = why;
 		return -1;

@@ -510,10 +510,15 @@ gives_up() {
 @test "watch gives up where it is refused, with the code and the line" {
 	local final
 	final=$(grep -v ' 75 ' <<<"$FAULTS")
-	serve < <(each "$final" rule_for stream GET /topics/t/events/stream)
+	serve < <(
+		each "$final" rule_for stream GET /topics/t/events/stream
+		each "$final" rule_for token POST "$(token)"
+	)
 	ln -s /dev/null "$HOME/hints"
 	each "$final" start_watch stream
 	each "$final" gives_up stream
+	each "$final" start_watch token
+	each "$final" gives_up token
 }
 
 start_publish() {
