@@ -29,13 +29,15 @@ int presigned_refusal(const struct http_answer *a, struct err *e)
 	/* Storage says 403 to an expired URL, some say 400, some 410. */
 	bool expired = a->status == 410 ||
 		       memmem(buf_text(&a->body), a->body.len, "xpired", 6);
+	int code = expired ? EX_TEMPFAIL : wire_exit_code(a->status);
 	struct wire_error we = { 0 };
 
 	wire_error_read(a, &we);
 	storage_code(a, &we);
-	err_set(e, expired ? EX_TEMPFAIL : wire_exit_code(a->status),
-		"the storage answered %d %s%s", a->status, we.code,
-		expired ? " (the URL has expired)" : "");
+	err_set(e, code, "the storage answered %d%s%s%s%s", a->status,
+		we.code[0] ? " " : "", we.code,
+		expired ? " (the URL has expired)" : "",
+		code == EX_TEMPFAIL ? "; try again later" : "");
 	if (a->retry_after_ms > 0)
 		e->retry_ms = a->retry_after_ms;
 	return expired || a->status == 401 || a->status == 403 ||

@@ -128,7 +128,9 @@ static int put(void *ctx, struct err *e)
 		r = presigned_refusal(&a, e);
 	else if (r == 0 && a.body_sent < f->st.st_size)
 		r = err_set(e, EX_TEMPFAIL,
-			"the storage answered %d before it had all", a.status);
+			"the storage answered %d before it had all; try again "
+			"later",
+			a.status);
 	else if (r == 0)
 		r = 1;
 	http_answer_release(&a);
