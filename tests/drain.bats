@@ -672,14 +672,19 @@ repeated() {
 	[ "$(position)" = 0 ]
 }
 
-@test "a long backlog lets another topic in" {
+# The same with a topic $other that is empty yet, and 8 for hints in $HOME/hints.
+prepare_two() {
 	start_hub
-	T=$(new_topic long)
+	T=$(new_topic work)
 	other=$(new_topic other)
 	new_agent reader "$T:read" "$T:write" "$other:read" "$other:write"
-	publish_n 1 3000
+	publish_n 1 "$1"
 	mkfifo "$HOME/hints"
 	exec 8<>"$HOME/hints"
+}
+
+@test "a long backlog lets another topic in" {
+	prepare_two 3000
 	# Once the first line is here there is news in the other topic.
 	agentrux-drain --from oldest "$T" "$other" <"$HOME/hints" 8>&- | {
 		IFS= read -r line
@@ -697,15 +702,9 @@ repeated() {
 }
 
 @test "a topic that is full lets another one in" {
-	start_hub
-	T=$(new_topic full)
-	other=$(new_topic other)
-	new_agent reader "$T:read" "$T:write" "$other:read" "$other:write"
-	publish_n 1 1800
+	prepare_two 1800
 	handler '[ "$n" != 1 ] || exit 75'
 	touch "$HOME/seen"
-	mkfifo "$HOME/hints"
-	exec 8<>"$HOME/hints"
 	# One conversation, which is put off: more is read than is held.
 	agentrux-drain --from oldest --key none "$T" "$other" -- "$HOME/handler" \
 		<"$HOME/hints" 3>&- 8>&- &
