@@ -29,10 +29,14 @@ struct item *item_new(const struct event *ev, struct slice position)
 
 	it->id = put_text(&at, ev->id, ID_MAX);
 	it->type = put_text(&at, ev->type, TYPE_MAX);
-	if (slice_kind(position) == '0')
-		it->position = memcpy(at, position.p, position.len);
-	else
+	it->position = at;
+	if (slice_kind(position) == '0') {
+		/* A text that was refused may have left something here. */
+		memcpy(at, position.p, position.len);
+		at[position.len] = '\0';
+	} else {
 		it->position = put_text(&at, position, EVENT_POSITION_MAX);
+	}
 	if (it->id)
 		window_sum(it->id, strlen(it->id), &it->sum);
 	return it;
