@@ -191,7 +191,8 @@ static bool behind(const struct dialect *d, const struct dialect_page *want,
 	const char *from = want->after ? want->after : d->oldest;
 	int64_t was, last;
 
-	if (page->n < (size_t)page->limit || page->lost)
+	/* One that had to be smaller is followed by whatever is asked for then. */
+	if (page->n < (size_t)want->limit || page->lost)
 		return false;
 	if (!d->numeric)
 		return page->has_more && page->next &&
@@ -212,7 +213,6 @@ static bool advance(struct reader *r, const struct result *res)
 	if (more) {
 		free(r->after);
 		r->want.after = r->after = buf_detach(&after);
-		r->want.limit = res->page.limit;
 	}
 	buf_release(&after);
 	return more;
