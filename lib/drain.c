@@ -325,9 +325,12 @@ static int take_page(struct run *r, struct err *e)
 	struct queue *q = r->asked;
 	struct api_page page;
 	struct err why = { 0 };
-	int status = r->reader && can_take(r)
-			     ? reader_take(r->reader, &page, &why)
-			     : 0;
+	int status;
+
+	if (q && enough(r))
+		drop_pages(r);
+	status = r->reader && can_take(r) ? reader_take(r->reader, &page, &why)
+					  : 0;
 
 	if (status == 0)
 		return 0;
@@ -415,9 +418,10 @@ static bool is_finished(const struct run *r)
 	for (i = 0; i < r->n_topics; i++) {
 		const struct queue *q = r->topics[i];
 
+		/* What is not recorded yet makes room once it is. */
 		if (queue_is_active(q, enough(r)) ||
 			(!enough(r) && !r->at_gap && q->dirty &&
-				has_room(r, q)))
+				(has_room(r, q) || q->unrecorded)))
 			return false;
 	}
 	/* Topics that were named and are all refused: no hint will help. */
@@ -635,8 +639,9 @@ int drain_run(const struct drain *d, struct err *e)
 		err_set(e, EX_TEMPFAIL,
 			"draining: events remain that could not be handled "
 			"now; a later run tries again");
-	reader_free(r->reader);
+	/* The reader is ended as if by a signal, which handlers must not see. */
 	delivery_free(r->delivery);
+	reader_free(r->reader);
 	for (i = 0; i < r->n_topics; i++)
 		queue_close(r->topics[i]);
 	ledger_close(r->rules.ledger);

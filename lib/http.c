@@ -324,7 +324,7 @@ static void reserve(struct http_call *c)
 			&len) != CURLE_OK)
 		return;
 	if (len > 0 && len <= RESERVED_MAX && (size_t)len <= body->max)
-		buf_room(body, (size_t)len);
+		*buf_room(body, (size_t)len) = '\0';
 }
 
 /* The answer's head is whole. */

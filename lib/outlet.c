@@ -37,6 +37,7 @@ void outlet_release(struct outlet *o)
 	if (o->pipe_fd >= 0)
 		close(o->pipe_fd);
 	o->pipe_fd = -1;
+	o->done = 0;
 	buf_release(&o->pending);
 }
 

@@ -382,6 +382,22 @@ handler() {
 	[ "$(position)" = 8 ]
 }
 
+@test "behind large events the pages grow again" {
+	classic_only # as above
+	prepare
+	{
+		printf '"'
+		head -c 5000000 /dev/zero | tr '\0' x
+		printf '"'
+	} >"$HOME/large"
+	agentrux-publish "$T" -f "$HOME/large" >/dev/null
+	agentrux-publish "$T" -f "$HOME/large" >/dev/null
+	publish_n 1 400
+	agentrux-drain -vv --from oldest "$T" </dev/null 2>"$HOME/said" | wc -l >"$HOME/out"
+	[ "$(cat "$HOME/out")" -eq 402 ]
+	[ "$(grep -c '> GET .*/events?' "$HOME/said")" -le 40 ]
+}
+
 @test "--key keeps a conversation in order and lets others run beside it" {
 	prepare
 	for n in 1 2 3; do
@@ -585,6 +601,18 @@ repeated() {
 }
 
 # `make soak` has more of them.
+@test "--exclude-self gets past any number of one's own" {
+	start_hub
+	T=$(new_topic work)
+	AGENTRUX_HOME=$HOME/other new_agent other "$T:write"
+	new_agent reader "$T:read" "$T:write"
+	AGENTRUX_HOME=$HOME/other publish_n 1 2
+	publish_n 3 2502
+	AGENTRUX_HOME=$HOME/other publish_n 2503 2504
+	agentrux-drain --from oldest --exclude-self "$T" </dev/null >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "1 2 2503 2504" ]
+}
+
 @test "kill -9 every now and then loses no event and repeats none that was done" {
 	local all=${SOAK:-200} code=1 RUN=0
 	export RUN
