@@ -34,7 +34,7 @@ int slice_document(const char *text, size_t len, enum slice_bytes bytes,
 
 /* Where the strings, arrays and objects of the outer levels begin and end, in
  * order: who walks a large text need not go through them again to pass them. */
-enum { SLICE_ENDS_DEPTH = 4 };
+enum { SLICE_ENDS_DEPTH = 4, SLICE_ENDS_MAX = 65536 /* the rest is not */ };
 struct slice_end {
 	const char *at, *end;
 };

@@ -125,6 +125,8 @@ static inline bool is_noted(const struct check *c)
 
 static void note(struct slice_ends *e, const byte *at, const byte *end)
 {
+	if (e->n == SLICE_ENDS_MAX)
+		return;
 	if (e->n == e->cap) {
 		e->cap = e->cap ? e->cap * 2 : 256;
 		e->list = xrealloc(e->list, e->cap * sizeof *e->list);
@@ -156,7 +158,7 @@ static void push(struct check *c, bool object, const byte *p)
 static void pop(struct check *c, const byte *p)
 {
 	c->depth--;
-	if (is_noted(c))
+	if (is_noted(c) && c->open[c->depth] < SLICE_ENDS_MAX)
 		c->ends->list[c->open[c->depth]].end = (const char *)p;
 	c->top >>= 1;
 	if (c->depth % BITS == 0 && c->depth)

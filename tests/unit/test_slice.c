@@ -617,6 +617,37 @@ static void notes_where_the_outer_values_end(void **state)
 	slice_ends_release(&ends);
 }
 
+static void notes_no_more_than_its_ceiling(void **state)
+{
+	enum { PAIRS = SLICE_ENDS_MAX };
+	char *text = malloc(PAIRS * 7 + 4), *at = text;
+	struct slice_ends ends = { 0 };
+	struct slice v, part;
+	struct slice_walk w;
+	size_t i, bad;
+
+	(void)state;
+	assert_non_null(text);
+	*at++ = '[';
+	for (i = 0; i < PAIRS; i++)
+		at += sprintf(at, "%s\"a\",[]", i ? "," : "");
+	*at++ = ']';
+	assert_int_equal(slice_document_ends(text, (size_t)(at - text),
+				 SLICE_UTF8, &v, &ends, &bad),
+		0);
+	assert_int_equal(ends.n, SLICE_ENDS_MAX);
+	slice_walk_start(&w, v, &ends);
+	for (i = 0; i < PAIRS; i++) {
+		assert_true(slice_walk_next(&w, NULL, &part));
+		assert_slice(part, "\"a\"");
+		assert_true(slice_walk_next(&w, NULL, &part));
+		assert_slice(part, "[]");
+	}
+	assert_false(slice_walk_next(&w, NULL, &part));
+	slice_ends_release(&ends);
+	free(text);
+}
+
 /* All of it on one line: name=value|… */
 static const char *walked(const char *text)
 {
@@ -933,6 +964,7 @@ int main(void)
 		cmocka_unit_test(of_double_members_the_last_counts),
 		cmocka_unit_test(only_objects_have_members),
 		cmocka_unit_test(notes_where_the_outer_values_end),
+		cmocka_unit_test(notes_no_more_than_its_ceiling),
 		cmocka_unit_test(walks_elements_and_members_in_order),
 		cmocka_unit_test(nothing_to_walk_in_what_is_not_there),
 		cmocka_unit_test(skips_values_wherever_their_bytes_stand),
