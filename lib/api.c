@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKOFF_BASE_MS = 500, BACKOFF_CAP_MS = 30000 };
+enum {
+	BACKOFF_BASE_MS = 500,
+	BACKOFF_CAP_MS = 30000,
+	EVENTS_MAX = 10000, /* of a page, however many were asked for */
+};
 
 char *api_base_url(const char *option, const struct cred *c, struct err *e)
 {
@@ -278,6 +282,10 @@ static int split(struct api *a, struct slice doc, struct slice_ends *ends,
 		return -1;
 	slice_walk_start(&w, l.events, ends);
 	while (slice_walk_next(&w, NULL, &raw)) {
+		if (page->n == EVENTS_MAX)
+			return err_set(e, EX_TEMPFAIL,
+				"the service's answer has more than %d events",
+				EVENTS_MAX);
 		if (page->n == cap) {
 			cap = cap ? cap * 2 : API_PAGE_LIMIT;
 			page->events = xrealloc(

@@ -188,6 +188,14 @@ drain() {
 	grep -qF "\"payload\":[$odd,$deep]" "$HOME/out"
 }
 
+@test "a page of more events than anybody asks for is not taken" {
+	serve "GET */events* file=$(page many "{\"items\":[{}$(printf ',{}%.0s' $(seq 10000))]}")"
+	run -75 --separate-stderr agentrux-drain --retry-time 0 --from oldest t </dev/null
+	[ -z "$output" ]
+	[[ $stderr == *"has more than 10000 events"* ]]
+	[ "$(position)" = 0 ]
+}
+
 @test "white space between tokens cannot break a line" {
 	serve "GET */events* file=$(page one "$(events 1 2 | jq .)")" "$EMPTY"
 	drain
