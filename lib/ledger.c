@@ -12,18 +12,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 2, BUSY_MS = 10000, PRUNE_EVERY = LEDGER_WINDOW / 2 };
+enum {
+	SCHEMA_VERSION = 3,
+	BUSY_MS = 10000,
+	CHUNK = 250, /* digests: what fits on one page of the database */
+	/* Of two chunks in a row one cannot take the other in, so that two hold
+	 * more than CHUNK; the newest may be the only one of its pair. */
+	SLOTS = 2 * LEDGER_WINDOW / CHUNK + 1,
+	RING_ROWS = 128, /* numbers that a ring has for its slots */
+	RINGS_KNOWN = 8,
+};
 
 enum query {
-	WINDOW_START,
-	SUMS,
+	RING,
+	ADD_RING,
+	NEWEST,
+	CHUNKS,
+	PUT_CHUNK,
 	ATTEMPTS,
 	TRIED,
-	ADD_DONE,
 	ADD_FAILED,
 	DROP_ATTEMPTS,
-	PRUNE,
-	FORGET_DONE,
+	FORGET_CHUNKS,
+	FORGET_RINGS,
 	FORGET_ATTEMPTS,
 	BEGIN,
 	COMMIT,
@@ -32,50 +43,60 @@ enum query {
 };
 
 static const char *const sql[QUERIES] = {
-	/* The newest row from which on there are ?3 bytes of digests. */
-	[WINDOW_START] = "SELECT n FROM (SELECT n, sum(length(sums)) OVER"
-			 " (ORDER BY n DESC) AS bytes FROM digests"
-			 " WHERE topic = ?1 AND field = ?2)"
-			 " WHERE bytes >= ?3 ORDER BY n DESC LIMIT 1",
-	[SUMS] = "SELECT sums FROM digests"
-		 " WHERE topic = ?1 AND field = ?2 ORDER BY n",
+	[RING] = "SELECT ring FROM rings WHERE topic = ?1 AND field = ?2",
+	[ADD_RING] = "INSERT INTO rings(topic, field) VALUES (?1, ?2)",
+	[NEWEST] = "SELECT n, turn, sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
+		   " ORDER BY turn DESC LIMIT 1",
+	[CHUNKS] = "SELECT sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
+		   " ORDER BY n",
+	[PUT_CHUNK] = "INSERT OR REPLACE INTO chunks(n, turn, sums)"
+		      " VALUES (?1, ?2, ?3)",
 	[ATTEMPTS] = "SELECT n FROM attempts"
 		     " WHERE topic = ?1 AND event_id = ?2",
 	[TRIED] = "SELECT count(*) FROM attempts WHERE topic = ?1",
-	[ADD_DONE] = "INSERT INTO digests(topic, field, sums)"
-		     " VALUES (?1, ?2, ?3)",
 	[ADD_FAILED] = "INSERT INTO attempts(topic, event_id, n)"
 		       " VALUES (?1, ?2, 1)"
 		       " ON CONFLICT DO UPDATE SET n = n + 1",
 	[DROP_ATTEMPTS] = "DELETE FROM attempts"
 			  " WHERE topic = ?1 AND event_id = ?2",
-	[PRUNE] = "DELETE FROM digests"
-		  " WHERE topic = ?1 AND field = ?2 AND n < ?3",
-	[FORGET_DONE] = "DELETE FROM digests WHERE topic = ?1",
+	[FORGET_CHUNKS] = "DELETE FROM chunks WHERE n / ?2 IN"
+			  " (SELECT ring FROM rings WHERE topic = ?1)",
+	[FORGET_RINGS] = "DELETE FROM rings WHERE topic = ?1",
 	[FORGET_ATTEMPTS] = "DELETE FROM attempts WHERE topic = ?1",
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 };
 
-/* A row of `digests` holds the digests of what was recorded together. */
+/* Of a topic and field (the ids are of the field "") the digests go round in a
+ * ring of chunks, of which the newest grows until it is full and then the oldest
+ * is written over: a commit costs the one page that its digests are on. */
 static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS digests("
-	" n INTEGER PRIMARY KEY, topic TEXT NOT NULL, field TEXT NOT NULL,"
-	" sums BLOB NOT NULL);"
-	"CREATE INDEX IF NOT EXISTS digests_order"
-	" ON digests(topic, field, n);"
+	"CREATE TABLE IF NOT EXISTS rings("
+	" ring INTEGER PRIMARY KEY, topic TEXT NOT NULL, field TEXT NOT NULL,"
+	" UNIQUE(topic, field));"
+	/* n: the ring's number times RING_ROWS and the slot; turn: counts. */
+	"CREATE TABLE IF NOT EXISTS chunks("
+	" n INTEGER PRIMARY KEY, turn INTEGER NOT NULL, sums BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS attempts("
 	" topic TEXT NOT NULL, event_id TEXT NOT NULL, n INTEGER NOT NULL,"
-	" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;"
-	"DROP TABLE IF EXISTS done;" /* of version 1, never released */
-	"PRAGMA user_version = 2;";
+	" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;";
+
+/* The newest chunk of a ring, as it is in the database. */
+struct ring {
+	char *topic, *field; /* NULL: none */
+	int64_t number;	     /* 0: not in the database yet */
+	int64_t turn;
+	size_t n;
+	struct window_sum sums[CHUNK];
+};
 
 struct ledger {
 	sqlite3 *db;
 	sqlite3_stmt *queries[QUERIES];
 	char *path;
-	size_t since_prune;
+	struct ring rings[RINGS_KNOWN];
+	unsigned oldest_ring;
 	bool syncing; /* as the last commit was */
 };
 
@@ -148,15 +169,235 @@ static int schema_version(sqlite3 *db)
 	return v;
 }
 
+static sqlite3_stmt *bind(
+	struct ledger *l, enum query q, const char *topic, const char *event_id)
+{
+	sqlite3_stmt *s = l->queries[q];
+
+	sqlite3_bind_text(s, 1, topic, -1, SQLITE_STATIC);
+	if (event_id)
+		sqlite3_bind_text(s, 2, event_id, -1, SQLITE_STATIC);
+	return s;
+}
+
+/* A number out of one row; 0 if there is no row, -1 on error. */
+static int64_t look_up(struct ledger *l, enum query q, struct err *e)
+{
+	sqlite3_stmt *s = l->queries[q];
+	int r = sqlite3_step(s);
+	int64_t v = 0;
+
+	if (r == SQLITE_ROW)
+		v = sqlite3_column_int64(s, 0);
+	else if (r != SQLITE_DONE)
+		v = failed(l, "reading", e);
+	sqlite3_reset(s);
+	return v;
+}
+
+/* --- rings --- */
+
+static void ring_forget(struct ring *r)
+{
+	free(r->topic);
+	free(r->field);
+	*r = (struct ring){ 0 };
+}
+
+static void forget_rings(struct ledger *l)
+{
+	int i;
+
+	for (i = 0; i < RINGS_KNOWN; i++)
+		ring_forget(&l->rings[i]);
+}
+
+static size_t take_sums(
+	sqlite3_stmt *s, int column, struct window_sum sums[CHUNK])
+{
+	const void *blob = sqlite3_column_blob(s, column);
+	size_t n = (size_t)sqlite3_column_bytes(s, column) / sizeof *sums;
+
+	if (n > CHUNK)
+		n = CHUNK;
+	if (n)
+		memcpy(sums, blob, n * sizeof *sums);
+	return n;
+}
+
+static sqlite3_stmt *bind_slots(struct ledger *l, enum query q,
+	const struct ring *r, int64_t first, int64_t last)
+{
+	sqlite3_bind_int64(l->queries[q], 1, r->number * RING_ROWS + first);
+	sqlite3_bind_int64(l->queries[q], 2, r->number * RING_ROWS + last);
+	return l->queries[q];
+}
+
+/* Reads where a ring has got to. */
+static int ring_read(struct ledger *l, struct ring *r, struct err *e)
+{
+	sqlite3_stmt *s;
+	int step;
+
+	bind(l, RING, r->topic, r->field);
+	r->number = look_up(l, RING, e);
+	if (r->number <= 0)
+		return (int)r->number;
+	s = bind_slots(l, NEWEST, r, 0, SLOTS - 1);
+	step = sqlite3_step(s);
+	if (step == SQLITE_ROW) {
+		r->turn = sqlite3_column_int64(s, 1);
+		r->n = take_sums(s, 2, r->sums);
+	} else if (step != SQLITE_DONE) {
+		failed(l, "reading", e);
+	}
+	sqlite3_reset(s);
+	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* The ring of a topic and field. NULL on error. */
+static struct ring *ring_of(
+	struct ledger *l, const char *topic, const char *field, struct err *e)
+{
+	struct ring *r;
+
+	for (r = l->rings; r < l->rings + RINGS_KNOWN; r++)
+		if (r->topic && strcmp(r->topic, topic) == 0 &&
+			strcmp(r->field, field) == 0)
+			return r;
+	r = &l->rings[l->oldest_ring++ % RINGS_KNOWN];
+	ring_forget(r);
+	r->topic = xstrdup(topic);
+	r->field = xstrdup(field);
+	if (ring_read(l, r, e) == 0)
+		return r;
+	ring_forget(r);
+	return NULL;
+}
+
+/* Puts digests behind those of a ring; in a transaction. */
+static int ring_add(struct ledger *l, struct ring *r,
+	const struct window_sum *sums, size_t n)
+{
+	sqlite3_stmt *s = l->queries[PUT_CHUNK];
+	size_t some;
+
+	if (n && r->number == 0) {
+		bind(l, ADD_RING, r->topic, r->field);
+		if (run_once(l, ADD_RING) < 0)
+			return -1;
+		r->number = sqlite3_last_insert_rowid(l->db);
+	}
+	for (; n; n -= some, sums += some) {
+		some = n < CHUNK ? n : CHUNK;
+		if (r->n + some > CHUNK) {
+			r->turn++;
+			r->n = 0;
+		}
+		memcpy(r->sums + r->n, sums, some * sizeof *sums);
+		r->n += some;
+		sqlite3_bind_int64(
+			s, 1, r->number * RING_ROWS + r->turn % SLOTS);
+		sqlite3_bind_int64(s, 2, r->turn);
+		sqlite3_bind_blob(s, 3, r->sums, (int)(r->n * sizeof *r->sums),
+			SQLITE_STATIC);
+		if (run_once(l, PUT_CHUNK) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Adds what is in these slots of a ring. */
+static int load_slots(struct ledger *l, const struct ring *r, int64_t first,
+	int64_t last, struct window *w, struct err *e)
+{
+	sqlite3_stmt *s = bind_slots(l, CHUNKS, r, first, last);
+	struct window_sum sums[CHUNK];
+	size_t n, i;
+	int step;
+
+	while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+		n = take_sums(s, 0, sums);
+		for (i = 0; i < n; i++)
+			window_add(w, &sums[i]);
+	}
+	if (step != SQLITE_DONE)
+		failed(l, "reading", e);
+	sqlite3_reset(s);
+	return step == SQLITE_DONE ? 0 : -1;
+}
+
+int ledger_load(struct ledger *l, const char *topic, const char *field,
+	struct window *w, struct err *e)
+{
+	struct ring *r;
+
+	/* Whoever had the topic's lock before us may have added some. */
+	forget_rings(l);
+	r = ring_of(l, topic, field ? field : "", e);
+	if (r == NULL)
+		return -1;
+	/* The oldest are behind the newest. */
+	if (load_slots(l, r, r->turn % SLOTS + 1, SLOTS - 1, w, e) < 0)
+		return -1;
+	return load_slots(l, r, 0, r->turn % SLOTS, w, e);
+}
+
+/* --- opening --- */
+
+/* Version 2 had a row for each commit; in a transaction. */
+static int take_over(struct ledger *l, struct err *e)
+{
+	static const char old[] = "SELECT topic, field, sums FROM digests"
+				  " ORDER BY topic, field, n";
+	sqlite3_stmt *s;
+	struct ring *r = NULL;
+	const void *sums;
+	int step;
+
+	if (sqlite3_prepare_v2(l->db, old, -1, &s, NULL) != SQLITE_OK)
+		return failed(l, "setting up", e);
+	while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+		r = ring_of(l, (const char *)sqlite3_column_text(s, 0),
+			(const char *)sqlite3_column_text(s, 1), e);
+		if (r == NULL)
+			break;
+		sums = sqlite3_column_blob(s, 2);
+		if (ring_add(l, r, sums,
+			    (size_t)sqlite3_column_bytes(s, 2) / WINDOW_SUM) <
+			0)
+			break;
+	}
+	if (step != SQLITE_DONE && (r || step != SQLITE_ROW))
+		failed(l, "setting up", e);
+	sqlite3_finalize(s);
+	return step == SQLITE_DONE ? 0 : -1;
+}
+
+static int prepare_queries(struct ledger *l)
+{
+	int i;
+
+	for (i = 0; i < QUERIES; i++)
+		if (sqlite3_prepare_v3(l->db, sql[i], -1,
+			    SQLITE_PREPARE_PERSISTENT, &l->queries[i],
+			    NULL) != SQLITE_OK)
+			return -1;
+	return 0;
+}
+
+static bool execute(struct ledger *l, const char *statements)
+{
+	return sqlite3_exec(l->db, statements, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static int set_up(struct ledger *l, struct err *e)
 {
-	int i, version;
+	int version;
 
 	sqlite3_busy_timeout(l->db, BUSY_MS);
-	if (sqlite3_exec(l->db,
-		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		    "PRAGMA cache_size = -512;",
-		    NULL, NULL, NULL) != SQLITE_OK)
+	if (!execute(l, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+			"PRAGMA cache_size = -512; BEGIN IMMEDIATE"))
 		return failed(l, "opening", e);
 	version = schema_version(l->db);
 	if (version > SCHEMA_VERSION)
@@ -164,18 +405,18 @@ static int set_up(struct ledger *l, struct err *e)
 			"opening %s: a newer version of the toolkit wrote it; "
 			"use that one",
 			l->path);
-	/* Always, for it is a write: a disk that takes none shows here, before
-	 * anything was handled that could not be recorded. */
-	if (sqlite3_exec(l->db,
-		    version < SCHEMA_VERSION ? schema
-					     : "PRAGMA user_version = 2;",
-		    NULL, NULL, NULL) != SQLITE_OK)
+	if ((version < SCHEMA_VERSION && !execute(l, schema)) ||
+		prepare_queries(l) < 0)
 		return failed(l, "setting up", e);
-	for (i = 0; i < QUERIES; i++)
-		if (sqlite3_prepare_v3(l->db, sql[i], -1,
-			    SQLITE_PREPARE_PERSISTENT, &l->queries[i],
-			    NULL) != SQLITE_OK)
-			return failed(l, "opening", e);
+	if (version == 2 && take_over(l, e) < 0)
+		return -1;
+	/* Always, for it is a write: a disk that takes none shows here, before
+	 * anything was handled that could not be recorded. (The table of
+	 * version 1 was never released.) */
+	if (!execute(l, "DROP TABLE IF EXISTS done;"
+			"DROP TABLE IF EXISTS digests;"
+			"PRAGMA user_version = 3; COMMIT"))
+		return failed(l, "setting up", e);
 	return 0;
 }
 
@@ -206,35 +447,10 @@ void ledger_close(struct ledger *l)
 		return;
 	for (i = 0; i < QUERIES; i++)
 		sqlite3_finalize(l->queries[i]);
+	forget_rings(l);
 	sqlite3_close(l->db);
 	free(l->path);
 	free(l);
-}
-
-static sqlite3_stmt *bind(
-	struct ledger *l, enum query q, const char *topic, const char *event_id)
-{
-	sqlite3_stmt *s = l->queries[q];
-
-	sqlite3_bind_text(s, 1, topic, -1, SQLITE_STATIC);
-	if (event_id)
-		sqlite3_bind_text(s, 2, event_id, -1, SQLITE_STATIC);
-	return s;
-}
-
-/* A number out of one row; 0 if there is no row, -1 on error. */
-static int64_t look_up(struct ledger *l, enum query q, struct err *e)
-{
-	sqlite3_stmt *s = l->queries[q];
-	int r = sqlite3_step(s);
-	int64_t v = 0;
-
-	if (r == SQLITE_ROW)
-		v = sqlite3_column_int64(s, 0);
-	else if (r != SQLITE_DONE)
-		v = failed(l, "reading", e);
-	sqlite3_reset(s);
-	return v;
 }
 
 int ledger_attempts(struct ledger *l, const char *topic, const char *event_id,
@@ -250,59 +466,20 @@ int ledger_tried(struct ledger *l, const char *topic, struct err *e)
 	return (int)look_up(l, TRIED, e);
 }
 
-/* Drops what lies before the window; in a transaction, or as one. */
-static int prune(
-	struct ledger *l, const char *topic, const char *field, struct err *e)
-{
-	int64_t start;
-
-	sqlite3_bind_int(bind(l, WINDOW_START, topic, field), 3,
-		LEDGER_WINDOW * WINDOW_SUM);
-	start = look_up(l, WINDOW_START, e);
-	if (start <= 0)
-		return (int)start;
-	sqlite3_bind_int64(bind(l, PRUNE, topic, field), 3, start);
-	return run_once(l, PRUNE) < 0 ? failed(l, "writing", e) : 0;
-}
-
-int ledger_load(struct ledger *l, const char *topic, const char *field,
-	struct window *w, struct err *e)
-{
-	sqlite3_stmt *s = bind(l, SUMS, topic, field ? field : "");
-	const unsigned char *sums;
-	struct window_sum sum;
-	int r, at, len;
-
-	if (prune(l, topic, field ? field : "", e) < 0)
-		return -1;
-	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
-		sums = sqlite3_column_blob(s, 0);
-		len = sqlite3_column_bytes(s, 0);
-		for (at = 0; at + WINDOW_SUM <= len; at += WINDOW_SUM) {
-			memcpy(&sum, sums + at, sizeof sum);
-			window_add(w, &sum);
-		}
-	}
-	if (r != SQLITE_DONE)
-		failed(l, "reading", e);
-	sqlite3_reset(s);
-	return r == SQLITE_DONE ? 0 : -1;
-}
-
 /* --- recording --- */
 
-static int add_done(struct ledger *l, const char *topic, const char *field,
-	const struct window_sum *sums, size_t n)
+static int put(struct ledger *l, const char *topic, const char *field,
+	const struct window_sum *sums, size_t n, struct err *e)
 {
-	if (n == 0)
-		return 0;
-	sqlite3_bind_blob(bind(l, ADD_DONE, topic, field), 3, sums,
-		(int)(n * sizeof *sums), SQLITE_STATIC);
-	return run_once(l, ADD_DONE);
+	struct ring *r = ring_of(l, topic, field, e);
+
+	if (r == NULL)
+		return -1;
+	return ring_add(l, r, sums, n) < 0 ? failed(l, "writing", e) : 0;
 }
 
 static int add_marks(struct ledger *l, const char *topic, const char *field,
-	const struct ledger_mark *marks, size_t n)
+	const struct ledger_mark *marks, size_t n, struct err *e)
 {
 	struct window_sum *ids = xcalloc(2 * n, sizeof *ids), *values = ids + n;
 	size_t i, n_ids = 0, n_values = 0;
@@ -322,28 +499,16 @@ static int add_marks(struct ledger *l, const char *topic, const char *field,
 					       : DROP_ATTEMPTS;
 
 			bind(l, q, topic, m->event_id);
-			r = run_once(l, q);
+			if (run_once(l, q) < 0)
+				r = failed(l, "writing", e);
 		}
 	}
-	if (r == 0)
-		r = add_done(l, topic, "", ids, n_ids);
-	if (r == 0)
-		r = add_done(l, topic, field, values, n_values);
+	if (r == 0 && n_ids)
+		r = put(l, topic, "", ids, n_ids, e);
+	if (r == 0 && n_values)
+		r = put(l, topic, field, values, n_values, e);
 	free(ids);
 	return r;
-}
-
-/* Now and then, so that an event does not pay for it. */
-static int prune_all(struct ledger *l, const char *topic, const char *field,
-	size_t added, struct err *e)
-{
-	l->since_prune += added;
-	if (l->since_prune < PRUNE_EVERY)
-		return 0;
-	l->since_prune = 0;
-	if (prune(l, topic, "", e) < 0)
-		return -1;
-	return field ? prune(l, topic, field, e) : 0;
 }
 
 int ledger_record(struct ledger *l, const char *topic, const char *field,
@@ -359,14 +524,13 @@ int ledger_record(struct ledger *l, const char *topic, const char *field,
 	l->syncing = sync;
 	if (run_once(l, BEGIN) < 0)
 		return failed(l, "writing", e);
-	if (add_marks(l, topic, field, marks, n) < 0)
-		failed(l, "writing", e);
-	else if (prune_all(l, topic, field, n, e) == 0) {
+	if (add_marks(l, topic, field, marks, n, e) == 0) {
 		if (run_once(l, COMMIT) == 0)
 			return 0;
 		failed(l, "writing", e);
 	}
 	run_once(l, ROLLBACK);
+	forget_rings(l);
 	return -1;
 }
 
@@ -374,9 +538,11 @@ int ledger_forget(struct ledger *l, const char *topic, struct err *e)
 {
 	if (run_once(l, BEGIN) < 0)
 		return failed(l, "writing", e);
-	bind(l, FORGET_DONE, topic, NULL);
+	forget_rings(l);
+	sqlite3_bind_int(bind(l, FORGET_CHUNKS, topic, NULL), 2, RING_ROWS);
+	bind(l, FORGET_RINGS, topic, NULL);
 	bind(l, FORGET_ATTEMPTS, topic, NULL);
-	if (run_once(l, FORGET_DONE) == 0 &&
+	if (run_once(l, FORGET_CHUNKS) == 0 && run_once(l, FORGET_RINGS) == 0 &&
 		run_once(l, FORGET_ATTEMPTS) == 0 && run_once(l, COMMIT) == 0)
 		return 0;
 	failed(l, "writing", e);

@@ -1,8 +1,8 @@
 /* state: what was handled, and what failed how often.
  *
- * The ledger remembers, per topic, the ids of the last LEDGER_WINDOW events that
- * were done (so that none is delivered twice), and the failed attempts of those
- * that are not. Of a payload field it can remember the values in the same way.
+ * The ledger remembers, per topic, the ids of at least the last LEDGER_WINDOW
+ * events that were done (so that none is delivered twice), and the failed
+ * attempts of those that are not. Of a payload field it can remember the values in the same way.
  * It is exact where the saved position lags behind: an event done beyond it is
  * not run again. Several processes may use one ledger, but the entries of one
  * topic belong to whoever holds the topic's lock: so they are read once, into a

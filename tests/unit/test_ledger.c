@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 static char folder[64];
 static struct statedir home;
@@ -155,8 +156,8 @@ static void forgetting_a_topic_leaves_the_others(void **state)
 
 static void record_many(struct ledger *l, int from, int to, int at_once)
 {
-	static char ids[100][16];
-	struct ledger_mark marks[100];
+	static char ids[500][16];
+	struct ledger_mark marks[500];
 	struct err e = { 0 };
 	int i, j;
 
@@ -172,23 +173,125 @@ static void record_many(struct ledger *l, int from, int to, int at_once)
 	}
 }
 
+/* However few or many are recorded together. */
 static void the_window_keeps_the_newest(void **state)
 {
-	enum { N = LEDGER_WINDOW + 3000 };
+	static const int at_once[] = { 1, 100, 126, 251, 500 };
+	enum { N = 3 * LEDGER_WINDOW };
 	struct ledger *l = open_ledger();
+	size_t i;
 	char id[16];
+	int from = 0, n;
 
 	(void)state;
 	mark(l, "quiet", "a", LEDGER_DONE);
-	record_many(l, 0, N - 2000, 100);
-	record_many(l, N - 2000, N, 1);
-	assert_int_equal(seen(l, "t", NULL, "e0"), 0);
-	snprintf(id, sizeof id, "e%d", N - LEDGER_WINDOW);
-	assert_int_equal(seen(l, "t", NULL, id), 1);
-	snprintf(id, sizeof id, "e%d", N - 1);
-	assert_int_equal(seen(l, "t", NULL, id), 1);
+	for (i = 0; i < sizeof at_once / sizeof *at_once; i++) {
+		n = N / at_once[i] * at_once[i];
+		record_many(l, from, from + n, at_once[i]);
+		snprintf(id, sizeof id, "e%d", from);
+		from += n;
+		assert_int_equal(seen(l, "t", NULL, id), 0);
+		snprintf(id, sizeof id, "e%d", from - LEDGER_WINDOW);
+		assert_int_equal(seen(l, "t", NULL, id), 1);
+		snprintf(id, sizeof id, "e%d", from - 1);
+		assert_int_equal(seen(l, "t", NULL, id), 1);
+	}
 	assert_int_equal(seen(l, "quiet", NULL, "a"), 1);
 	ledger_close(l);
+}
+
+/* Two take turns at a topic, as two drains do one after the other. */
+static void one_goes_on_where_another_ended(void **state)
+{
+	struct ledger *a = open_ledger(), *b = open_ledger();
+
+	(void)state;
+	mark(a, "t", "1", LEDGER_DONE);
+	assert_int_equal(seen(b, "t", NULL, "1"), 1);
+	mark(b, "t", "2", LEDGER_DONE);
+	assert_int_equal(seen(a, "t", NULL, "2"), 1);
+	mark(a, "t", "3", LEDGER_DONE);
+	assert_int_equal(seen(b, "t", NULL, "1"), 1);
+	assert_int_equal(seen(b, "t", NULL, "2"), 1);
+	assert_int_equal(seen(b, "t", NULL, "3"), 1);
+	ledger_close(a);
+	ledger_close(b);
+}
+
+static void more_topics_than_are_kept_in_mind(void **state)
+{
+	struct ledger *l = open_ledger();
+	char topic[16], id[16];
+	int i, round;
+
+	(void)state;
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < 20; i++) {
+			snprintf(topic, sizeof topic, "t%d", i);
+			snprintf(id, sizeof id, "%d-%d", i, round);
+			mark(l, topic, id, LEDGER_DONE);
+		}
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < 20; i++) {
+			snprintf(topic, sizeof topic, "t%d", i);
+			snprintf(id, sizeof id, "%d-%d", i, round);
+			assert_int_equal(seen(l, topic, NULL, id), 1);
+		}
+	ledger_close(l);
+}
+
+/* As version 2 wrote it: a row for each commit. */
+static void one_of_version_2_is_taken_over(void **state)
+{
+	static const char schema[] =
+		"CREATE TABLE digests(n INTEGER PRIMARY KEY,"
+		" topic TEXT NOT NULL, field TEXT NOT NULL,"
+		" sums BLOB NOT NULL);"
+		"CREATE INDEX digests_order ON digests(topic, field, n);"
+		"CREATE TABLE attempts(topic TEXT NOT NULL,"
+		" event_id TEXT NOT NULL, n INTEGER NOT NULL,"
+		" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;"
+		"INSERT INTO attempts VALUES ('t', 'b', 2);"
+		"PRAGMA user_version = 2;";
+	struct window_sum sums[2];
+	struct err e = { 0 };
+	struct ledger *l;
+	sqlite3_stmt *s;
+	char path[128];
+	sqlite3 *db;
+	int i;
+
+	(void)state;
+	umask(077);
+	snprintf(path, sizeof path, "%s/ledger.db", folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, schema, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+				 "INSERT INTO digests(topic, field, sums)"
+				 " VALUES ('t', ?1, ?2)",
+				 -1, &s, NULL),
+		SQLITE_OK);
+	for (i = 0; i < 3; i++) {
+		window_sum(i == 2 ? "v" : "a", 1, &sums[0]);
+		window_sum(i == 2 ? "w" : i ? "y" : "x", 1, &sums[1]);
+		sqlite3_bind_text(s, 1, i == 2 ? "f" : "", -1, NULL);
+		sqlite3_bind_blob(s, 2, sums, sizeof sums, NULL);
+		assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+		sqlite3_reset(s);
+	}
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	for (i = 0; i < 2; i++) {
+		l = open_ledger();
+		assert_int_equal(seen(l, "t", NULL, "a"), 1);
+		assert_int_equal(seen(l, "t", NULL, "x"), 1);
+		assert_int_equal(seen(l, "t", NULL, "y"), 1);
+		assert_int_equal(seen(l, "t", NULL, "v"), 0);
+		assert_int_equal(seen(l, "t", "f", "v"), 1);
+		assert_int_equal(seen(l, "t", "f", "w"), 1);
+		assert_int_equal(ledger_attempts(l, "t", "b", &e), 2);
+		ledger_close(l);
+	}
 }
 
 /* A drain from cron records a little each time. */
@@ -267,6 +370,9 @@ int main(void)
 		TEST(attempts_add_up_and_end_with_done),
 		TEST(forgetting_a_topic_leaves_the_others),
 		TEST(the_window_keeps_the_newest),
+		TEST(one_goes_on_where_another_ended),
+		TEST(more_topics_than_are_kept_in_mind),
+		TEST(one_of_version_2_is_taken_over),
 		TEST(many_short_lives_do_not_make_it_grow),
 		TEST(its_files_are_ours_alone),
 		TEST(a_damaged_one_is_refused_and_left_alone),
