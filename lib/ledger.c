@@ -16,9 +16,7 @@ enum {
 	SCHEMA_VERSION = 3,
 	BUSY_MS = 10000,
 	CHUNK = 250, /* digests: what fits on one page of the database */
-	/* Of two chunks in a row one cannot take the other in, so that two hold
-	 * more than CHUNK; the newest may be the only one of its pair. */
-	SLOTS = 2 * LEDGER_WINDOW / CHUNK + 1,
+	SLOTS = LEDGER_WINDOW / CHUNK + 1, /* the newest is not full */
 	RING_ROWS = 128, /* numbers that a ring has for its slots */
 	RINGS_KNOWN = 8,
 };
@@ -289,11 +287,11 @@ static int ring_add(struct ledger *l, struct ring *r,
 		r->number = sqlite3_last_insert_rowid(l->db);
 	}
 	for (; n; n -= some, sums += some) {
-		some = n < CHUNK ? n : CHUNK;
-		if (r->n + some > CHUNK) {
+		if (r->n == CHUNK) {
 			r->turn++;
 			r->n = 0;
 		}
+		some = n < CHUNK - r->n ? n : CHUNK - r->n;
 		memcpy(r->sums + r->n, sums, some * sizeof *sums);
 		r->n += some;
 		sqlite3_bind_int64(
@@ -319,7 +317,7 @@ static int load_slots(struct ledger *l, const struct ring *r, int64_t first,
 	while ((step = sqlite3_step(s)) == SQLITE_ROW) {
 		n = take_sums(s, 0, sums);
 		for (i = 0; i < n; i++)
-			window_add(w, &sums[i]);
+			window_add_old(w, &sums[i]);
 	}
 	if (step != SQLITE_DONE)
 		failed(l, "reading", e);

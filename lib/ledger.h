@@ -19,7 +19,7 @@
 
 #include <stddef.h>
 
-enum { LEDGER_WINDOW = 10000 };
+enum { LEDGER_WINDOW = 20000 };
 
 struct ledger;
 
@@ -27,8 +27,8 @@ struct ledger;
 struct ledger *ledger_open(const struct statedir *home, struct err *e);
 void ledger_close(struct ledger *l);
 
-/* Adds what is remembered of a topic to `w`, oldest first: its ids (`field`
- * NULL), or the values of a payload field. */
+/* Adds what is remembered of a topic to an empty window: its ids (`field` NULL),
+ * or the values of a payload field. */
 int ledger_load(struct ledger *l, const char *topic, const char *field,
 	struct window *w, struct err *e);
 

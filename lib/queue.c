@@ -41,7 +41,7 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->reached = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->foreign = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
-	q->ids_seen = q->values_done = (struct window)WINDOW(LEDGER_WINDOW);
+	q->ids_seen = q->values_done = (struct window)WINDOW(QUEUE_WINDOW);
 	if (rules->ledger || rules->dead)
 		r = waterline_lock(
 			rules->home, topic, rules->lock_wait_ms, &q->lock, e);

@@ -58,6 +58,14 @@ static void grow(struct window_set *set)
 	free(old.slots);
 }
 
+static void put(struct window_set *set, const struct window_sum *sum)
+{
+	if (set->n + set->n / 2 >= set->cap)
+		grow(set);
+	*slot_of(set, sum) = *sum;
+	set->n++;
+}
+
 bool window_has(const struct window *w, const struct window_sum *sum)
 {
 	return has(&w->now, sum) || has(&w->before, sum);
@@ -72,11 +80,14 @@ bool window_add(struct window *w, const struct window_sum *sum)
 		w->before = w->now;
 		w->now = (struct window_set){ 0 };
 	}
-	if (w->now.n + w->now.n / 2 >= w->now.cap)
-		grow(&w->now);
-	*slot_of(&w->now, sum) = *sum;
-	w->now.n++;
+	put(&w->now, sum);
 	return true;
+}
+
+void window_add_old(struct window *w, const struct window_sum *sum)
+{
+	if (!window_has(w, sum))
+		put(&w->before, sum);
 }
 
 void window_release(struct window *w)

@@ -38,6 +38,10 @@ bool window_has(const struct window *w, const struct window_sum *sum);
 /* false: it is in it already, and is not moved to its newer end. */
 bool window_add(struct window *w, const struct window_sum *sum);
 
+/* Adds one from before all that were added so far: of these, however many there
+ * are, all are known until `keep` others were added. */
+void window_add_old(struct window *w, const struct window_sum *sum);
+
 void window_release(struct window *w);
 
 #endif

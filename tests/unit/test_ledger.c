@@ -176,7 +176,7 @@ static void record_many(struct ledger *l, int from, int to, int at_once)
 /* However few or many are recorded together. */
 static void the_window_keeps_the_newest(void **state)
 {
-	static const int at_once[] = { 1, 100, 126, 251, 500 };
+	static const int at_once[] = { 1, 100, 249, 251, 500 };
 	enum { N = 3 * LEDGER_WINDOW };
 	struct ledger *l = open_ledger();
 	size_t i;

@@ -33,6 +33,13 @@ static bool add(struct window *w, int n)
 	return window_add(w, &sum);
 }
 
+static void add_old(struct window *w, int n)
+{
+	struct window_sum sum = sum_of(n);
+
+	window_add_old(w, &sum);
+}
+
 static void an_empty_one_knows_nothing(void **state)
 {
 	struct window w = WINDOW(10);
@@ -92,6 +99,29 @@ static void adding_again_takes_no_room(void **state)
 	window_release(&w);
 }
 
+/* What comes from before goes before everything else does. */
+static void old_ones_stay_until_enough_are_new(void **state)
+{
+	struct window w = WINDOW(10);
+	int i;
+
+	(void)state;
+	for (i = 1000; i < 1025; i++)
+		add_old(&w, i);
+	add_old(&w, 1000);
+	assert_int_equal(w.before.n, 25);
+	for (i = 0; i < 10; i++) {
+		assert_true(has(&w, 1000) && has(&w, 1024));
+		assert_false(add(&w, 1000));
+		assert_true(add(&w, i));
+	}
+	assert_true(has(&w, 1000) && has(&w, 0));
+	assert_true(add(&w, 10));
+	assert_false(has(&w, 1000));
+	assert_true(has(&w, 0) && has(&w, 10));
+	window_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +129,7 @@ int main(void)
 		cmocka_unit_test(what_was_added_is_known_and_nothing_else),
 		cmocka_unit_test(the_last_ones_are_always_known),
 		cmocka_unit_test(adding_again_takes_no_room),
+		cmocka_unit_test(old_ones_stay_until_enough_are_new),
 	};
 
 	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
