@@ -297,6 +297,7 @@ static int split(struct api *a, struct slice doc, struct slice_ends *ends,
 				"the service's answer has an event that is no "
 				"object");
 		ev->utf8 = utf8 || slice_utf8(raw.p, raw.len) == raw.len;
+		ev->one_line = !ends->lines;
 		page->n++;
 	}
 	find_next(page, &l);

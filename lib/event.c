@@ -4,13 +4,9 @@
 
 enum { LINE_EXTRA = 32 }; /* what a line has beyond the event and a topic */
 
-/* Does this member's name read `name`, which is `len` bytes long? Escapes may
- * stand in it, but hardly ever do. */
-static bool is_name(
-	struct slice member, bool escaped, const char *name, size_t len)
+/* Is this member's name written as `name`, which is `len` bytes long? */
+static bool is_name(struct slice member, const char *name, size_t len)
 {
-	if (escaped)
-		return slice_is(member, name);
 	return member.len == len + 2 && memcmp(member.p + 1, name, len) == 0;
 }
 
@@ -31,9 +27,9 @@ int event_read(struct slice raw, struct slice_ends *ends,
 		{ "correlation_id", 14, &ev->correlation },
 		{ "metadata", 8, &ev->metadata },
 	};
+	enum { N = sizeof members / sizeof *members };
 	struct slice_walk w;
 	struct slice name, value;
-	bool escaped;
 	size_t i;
 
 	if (slice_kind(raw) != '{')
@@ -41,13 +37,17 @@ int event_read(struct slice raw, struct slice_ends *ends,
 	*ev = (struct event){ .raw = raw };
 	slice_walk_start(&w, raw, ends);
 	while (slice_walk_next(&w, &name, &value)) {
-		escaped = memchr(name.p, '\\', name.len) != NULL;
-		for (i = 0; i < sizeof members / sizeof *members; i++)
-			if (is_name(name, escaped, members[i].name,
-				    members[i].len)) {
-				*members[i].to = value;
-				break;
-			}
+		for (i = 0; i < N &&
+			    !is_name(name, members[i].name, members[i].len);
+			i++)
+			;
+		/* Escapes may stand in a name, but hardly ever do. */
+		if (i == N && memchr(name.p, '\\', name.len))
+			for (i = 0; i < N && !slice_is(name, members[i].name);
+				i++)
+				;
+		if (i < N)
+			*members[i].to = value;
 	}
 	if (names->id_is_position && slice_kind(ev->position) != '"')
 		ev->position = ev->id;
@@ -70,7 +70,10 @@ int event_line(const struct event *ev, const char *topic, struct buf *out)
 		rest.p++; /* the brace */
 		rest.len--;
 	}
-	slice_one_line(rest, out);
+	if (ev->one_line)
+		buf_add(out, rest.p, rest.len);
+	else
+		slice_one_line(rest, out);
 	return buf_char(out, '\n');
 }
 

@@ -22,7 +22,9 @@ struct event {
 	struct slice raw; /* the whole object */
 	struct slice id, type, position, payload, topic;
 	struct slice producer, correlation, metadata; /* p NULL: not there */
-	bool utf8; /* it is valid UTF-8: for who splits a page to say */
+	/* For who splits a page to say: */
+	bool utf8;     /* it is valid UTF-8 */
+	bool one_line; /* it is known to have no line ends */
 };
 
 /* Finds the members. -1: not an object. What is missing has p NULL. `ends` are

@@ -42,13 +42,6 @@ static inline bool is_digit(byte c)
 	return c >= '0' && c <= '9';
 }
 
-static inline const byte *skip_space(const byte *p, const byte *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 /* One character of two to four bytes, as RFC 3629 has it: no overlong form, no
  * surrogate, nothing above U+10FFFF. Returns what follows it, or NULL with the
  * first byte that cannot be right in `*wrong`. */
@@ -102,6 +95,7 @@ size_t slice_utf8(const char *text, size_t len)
 struct check {
 	const byte *end, *wrong;
 	enum slice_bytes bytes;
+	bool lines; /* there were line ends between tokens */
 	/* Open containers, one bit each, 1 for an object: the innermost are in
 	 * `top`, and each 64 further out in a word of `below`. */
 	uint64_t top;
@@ -110,6 +104,13 @@ struct check {
 	struct slice_ends *ends; /* or NULL; those of the open ones: */
 	size_t open[SLICE_ENDS_DEPTH];
 };
+
+static inline const byte *skip_space(struct check *c, const byte *p)
+{
+	for (; p < c->end && is_space(*p); p++)
+		c->lines |= *p == '\n' || *p == '\r';
+	return p;
+}
 
 static const byte *fail(struct check *c, const byte *wrong)
 {
@@ -198,8 +199,21 @@ static const byte *check_escape(struct check *c, const byte *p)
 
 	if (++p == c->end)
 		return fail(c, p);
-	if (*p != 'u')
-		return *p && strchr("\"\\/bfnrt", *p) ? p + 1 : fail(c, p);
+	switch (*p) {
+	case '"':
+	case '\\':
+	case '/':
+	case 'b':
+	case 'f':
+	case 'n':
+	case 'r':
+	case 't':
+		return p + 1;
+	case 'u':
+		break;
+	default:
+		return fail(c, p);
+	}
 	p++;
 	for (i = 0; i < 4; i++, p++)
 		if (p == c->end || *p == '\0' ||
@@ -314,10 +328,10 @@ static inline const byte *check_name(struct check *c, const byte *p)
 	p = check_string(c, p);
 	if (p == NULL)
 		return NULL;
-	p = skip_space(p, c->end);
+	p = skip_space(c, p);
 	if (p == c->end || *p != ':')
 		return fail(c, p);
-	return skip_space(p + 1, c->end);
+	return skip_space(c, p + 1);
 }
 
 /* After a value: closes what closes. Returns where the next value starts, or
@@ -327,11 +341,11 @@ static inline const byte *check_after(struct check *c, const byte *p)
 	while (c->depth) {
 		bool object = c->top & 1;
 
-		p = skip_space(p, c->end);
+		p = skip_space(c, p);
 		if (p == c->end)
 			return fail(c, p);
 		if (*p == ',') {
-			p = skip_space(p + 1, c->end);
+			p = skip_space(c, p + 1);
 			return object ? check_name(c, p) : p;
 		}
 		if (*p != (object ? '}' : ']'))
@@ -353,7 +367,7 @@ static const byte *check_value(struct check *c, const byte *p)
 		} else {
 			object = *p == '{';
 			push(c, object, p);
-			p = skip_space(p + 1, c->end);
+			p = skip_space(c, p + 1);
 			if (p == c->end || *p != (object ? '}' : ']')) {
 				if (object)
 					p = check_name(c, p);
@@ -373,10 +387,12 @@ int slice_document_ends(const char *text, size_t len, enum slice_bytes bytes,
 	struct check c = { .end = start + len, .bytes = bytes, .ends = ends };
 
 	*value = (struct slice){ NULL, 0 };
-	first = skip_space(start, c.end);
+	first = skip_space(&c, start);
 	last = check_value(&c, first);
 	free(c.below);
-	p = last ? skip_space(last, c.end) : c.wrong;
+	p = last ? skip_space(&c, last) : c.wrong;
+	if (ends)
+		ends->lines = c.lines;
 	if (last == NULL || p != c.end) {
 		*bad = (size_t)(p - start);
 		return -1;

@@ -943,9 +943,42 @@ static void size_alone_is_no_trouble(void **state)
 	free(text);
 }
 
+/* Who makes lines of events need not look for what a text does not have. */
+static void line_ends_between_tokens_are_noted(void **state)
+{
+	static const struct {
+		const char *text;
+		bool lines;
+	} cases[] = {
+		{ "[1, {\"a\":\t\"b\\n\"}]", false },
+		{ "[1,\n2]", true },
+		{ "{\"a\"\r:1}", true },
+		{ "{\"a\":\n1}", true },
+		{ "{\n}", true },
+		{ "[1\n]", true },
+		{ "\n[]", true },
+		{ "[]\n", true },
+	};
+	size_t i, bad;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct slice_ends ends = { 0 };
+		struct slice doc;
+
+		assert_int_equal(slice_document_ends(cases[i].text,
+					 strlen(cases[i].text), SLICE_UTF8,
+					 &doc, &ends, &bad),
+			0);
+		assert_int_equal(ends.lines, cases[i].lines);
+		slice_ends_release(&ends);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(line_ends_between_tokens_are_noted),
 		cmocka_unit_test(takes_what_rfc_8259_allows),
 		cmocka_unit_test(tells_the_first_byte_that_cannot_be_right),
 		cmocka_unit_test(
