@@ -395,7 +395,7 @@ static int set_up(struct ledger *l, struct err *e)
 
 	sqlite3_busy_timeout(l->db, BUSY_MS);
 	if (!execute(l, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			"PRAGMA cache_size = -512; BEGIN IMMEDIATE"))
+			"PRAGMA cache_size = -128; BEGIN IMMEDIATE"))
 		return failed(l, "opening", e);
 	version = schema_version(l->db);
 	if (version > SCHEMA_VERSION)

@@ -14,7 +14,7 @@ enum {
 	LAST_LINES_MS = 500, /* for a reader to take them when we end */
 	ACK_LINE_MAX = 65536,
 	/* What waits for the pipe; another line fits behind it. */
-	AHEAD = 262144,
+	AHEAD = 131072,
 	ACKS_A_TURN = 1000,
 };
 
