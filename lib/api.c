@@ -13,6 +13,7 @@
 enum {
 	BACKOFF_BASE_MS = 500,
 	BACKOFF_CAP_MS = 30000,
+	GUESS_BYTES = 4096, /* at the end of a page, where its position is */
 	EVENTS_MAX = 10000, /* of a page, however many were asked for */
 };
 
@@ -89,6 +90,7 @@ int api_open(
 
 void api_close(struct api *a)
 {
+	free(a->ahead);
 	auth_close(&a->auth);
 	http_free(a->http);
 	cred_release(&a->cred);
@@ -304,10 +306,60 @@ static int split(struct api *a, struct slice doc, struct slice_ends *ends,
 	return 0;
 }
 
+/* Where the page behind this one starts, most likely: to look for it properly
+ * takes as long as the service takes to answer. */
+static bool guess_next(
+	const struct dialect *d, const struct buf *page, struct buf *after)
+{
+	size_t tail = page->len < GUESS_BYTES ? page->len : GUESS_BYTES, len;
+	const char *at = NULL, *p = buf_text(page) + page->len - tail;
+
+	while ((p = strstr(p, d->next_mark)))
+		at = p += strlen(d->next_mark);
+	if (at == NULL)
+		return false;
+	len = d->numeric ? strspn(at, "0123456789") : strcspn(at, "\"\\");
+	return len && buf_add(after, at, len) == 0;
+}
+
+/* Asks for what lies behind a page that has come and was not looked at. */
+static void send_ahead(
+	struct api *a, const struct dialect_page *p, const struct buf *page)
+{
+	struct buf after = BUF_INIT(EVENT_POSITION_MAX);
+	struct dialect_page next = *p;
+	struct wire_request r;
+
+	if (p->ahead_from && page->len >= p->ahead_from && !a->guessed_wrong &&
+		token_fresh(&a->auth.token, backoff_clock_ms()) &&
+		guess_next(a->dialect, page, &after)) {
+		next.after = buf_text(&after);
+		wire_request_init(&r, "reading ahead");
+		a->dialect->page_request(&r, &next);
+		wire_ahead(a->http, a->base_url, &r, a->auth.token.access);
+		wire_request_release(&r);
+		a->ahead = buf_detach(&after);
+	}
+	buf_release(&after);
+}
+
+void api_ahead_drop(struct api *a)
+{
+	http_ahead_drop(a->http);
+	free(a->ahead);
+	a->ahead = NULL;
+}
+
+struct page_call {
+	const struct dialect_page *p;
+	struct api_page *page;
+};
+
 static int take_page(
 	struct api *a, struct http_answer *answer, void *to, struct err *e)
 {
-	struct api_page *page = to;
+	const struct page_call *c = to;
+	struct api_page *page = c->page;
 	struct slice_ends ends = { 0 };
 	struct slice doc;
 	bool utf8;
@@ -316,11 +368,14 @@ static int take_page(
 	page->text = answer->body;
 	memset(&answer->body, 0, sizeof answer->body);
 	page->text.secret = false; /* it holds events, and no token */
+	send_ahead(a, c->p, &page->text);
 	if (check(page, &doc, &ends, &utf8, e) == 0)
 		status = split(a, doc, &ends, utf8, page, e);
 	slice_ends_release(&ends);
-	if (status < 0)
+	if (status < 0) {
 		api_page_release(page);
+		api_ahead_drop(a);
+	}
 	return status;
 }
 
@@ -353,13 +408,14 @@ static int one_page(struct api *a, const struct dialect_page *p,
 	struct api_page *page, struct err *e)
 {
 	char *what = xasprintf("reading %s", p->topic);
+	struct page_call c = { p, page };
 	struct wire_request r;
 	int status;
 
 	memset(page, 0, sizeof *page);
 	wire_request_init(&r, what);
 	a->dialect->page_request(&r, p);
-	status = call(a, &r, take_page, page, e);
+	status = call(a, &r, take_page, &c, e);
 	wire_request_release(&r);
 	free(what);
 	return status;
@@ -397,7 +453,14 @@ int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 {
 	const struct dialect *d = a->dialect;
 	struct dialect_page oldest = *p;
-	int status = some_page(a, p, page, e);
+	int status;
+
+	/* What it is for then shows that it is another one. */
+	a->guessed_wrong |=
+		a->ahead && (p->after == NULL || strcmp(p->after, a->ahead));
+	free(a->ahead);
+	a->ahead = NULL;
+	status = some_page(a, p, page, e);
 
 	if (status == 0 || d->is_lost == NULL || !d->is_lost(&a->said) ||
 		p->after == NULL || strcmp(p->after, d->oldest) == 0)

@@ -32,6 +32,8 @@ struct api {
 	 * bring: no other request will fare better. */
 	bool refused;
 	struct wire_error said; /* by the service, to the last that failed */
+	char *ahead;		/* position of the page that was asked for */
+	bool guessed_wrong;	/* so this is not done again */
 };
 
 /* `home` and `base_url` as the options have them, or NULL. EX_CONFIG without
@@ -84,6 +86,9 @@ struct api_page {
 int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct err *e);
 void api_page_release(struct api_page *page);
+
+/* No further page is wanted now: what was asked for ahead is given up. */
+void api_ahead_drop(struct api *a);
 
 /* `event_id` is the caller's to free. EX_USAGE for what the dialect has not
  * (api_may_publish finds that out beforehand), EX_DATAERR for a payload that is

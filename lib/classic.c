@@ -388,6 +388,7 @@ const struct dialect dialect_classic = {
 	.oldest = "0",
 	.numeric = true,
 	.names = { .type = "type", .position = "sequence_no" },
+	.next_mark = "\"sequence_no\":",
 	.topic_id = topic_id,
 	.topics_request = topics_request,
 	.topics_answer = dialect_topics,

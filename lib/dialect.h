@@ -56,6 +56,11 @@ struct dialect_page {
 	long limit;
 	const char *type;  /* of events; NULL: all */
 	bool exclude_self; /* leave out what this script published */
+	/* For api_page(): from so many bytes on this page most likely has one
+	 * behind it that is wanted, too. That is asked for as soon as this one
+	 * has come, and the next api_page() finds its answer under way. 0: it
+	 * is not. */
+	size_t ahead_from;
 };
 
 /* What a page says, borrowed from its text; p NULL where it is silent. */
@@ -129,6 +134,9 @@ struct dialect {
 	 * only its end is a position before which all was seen. */
 	bool numeric;
 	struct event_names names;
+	/* What stands, near the end of a page, before the position that the next
+	 * one starts from; good for a guess only. */
+	const char *next_mark;
 
 	/* A topic's id as the service has it, the caller's to free: users may
 	 * write it in a shorter way. */

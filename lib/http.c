@@ -52,6 +52,8 @@ struct http {
 	uint32_t last_id;
 	CURL *spare; /* of the last call, to be used again */
 	struct http_call *calls;
+	struct http_call *ahead; /* one of them, sent before its http_do() */
+	char *ahead_url;
 	int64_t due_ms; /* no bound of any call is reached before */
 	bool allow_http;
 };
@@ -177,6 +179,7 @@ void http_free(struct http *h)
 {
 	if (h == NULL)
 		return;
+	http_ahead_drop(h);
 	while (h->calls)
 		http_close(h->calls);
 	if (h->spare)
@@ -1042,13 +1045,47 @@ static char *redirect_of(const struct http_call *c)
 	return url ? xstrdup(url) : NULL;
 }
 
+void http_ahead_drop(struct http *h)
+{
+	http_close(h->ahead);
+	free(h->ahead_url);
+	h->ahead = NULL;
+	h->ahead_url = NULL;
+}
+
+void http_ahead(struct http *h, const struct http_request *r)
+{
+	http_ahead_drop(h);
+	h->ahead = start(h, r, NULL);
+	h->ahead_url = xstrdup(r->url);
+	if (h->ahead)
+		move(h);
+}
+
+/* What was sent ahead, if it is this request; else it is given up. */
+static struct http_call *take_ahead(
+	struct http *h, const struct http_request *r)
+{
+	struct http_call *c = h->ahead;
+
+	if (c && same(h->ahead_url, r->url) && same(c->req.method, r->method) &&
+		same(token_of(c->headers), r->bearer))
+		h->ahead = NULL;
+	else
+		c = NULL;
+	http_ahead_drop(h);
+	return c;
+}
+
 /* One request and its answer; `next` gets where that redirects to. */
 static int ask(struct http *h, const struct http_request *r,
 	struct http_answer *a, char **next, struct err *e)
 {
-	struct http_call *c = start(h, r, e);
+	struct http_call *c = take_ahead(h, r);
 	int status = -1;
 
+	if (c == NULL)
+		c = start(h, r, e);
 	*a = (struct http_answer){ .retry_after_ms = -1, .unsent = c == NULL };
 	*next = NULL;
 	if (c == NULL)

@@ -104,6 +104,12 @@ int http_do(struct http *h, const struct http_request *r, struct http_answer *a,
 	struct err *e);
 void http_answer_release(struct http_answer *a);
 
+/* Sends a request without a body before its http_do(). The next http_do() gets
+ * this one's answer, and whatever went wrong with it, if it asks for the same
+ * with the same token; if not, or by http_ahead_drop(), this one is given up. */
+void http_ahead(struct http *h, const struct http_request *r);
+void http_ahead_drop(struct http *h);
+
 /* Streams. A call is open until http_done() says it has ended, then
  * http_result() tells how. http_close() ends it in either state. The strings
  * of the request are copied; a body is not, it has to stay. */

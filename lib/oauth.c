@@ -448,6 +448,7 @@ const struct dialect dialect_oauth = {
 	.name = "oauth",
 	.code_prefix = "act_",
 	.oldest = "",
+	.next_mark = "\"after\":\"",
 	.names = { .type = "event_type",
 		.position = "cursor",
 		.id_is_position = true },

@@ -159,6 +159,7 @@ struct reader {
 	char *topic, *after, *type;
 	/* From here on: under the mutex. */
 	bool asked, go_on, reading, dropped, ending;
+	size_t before; /* bytes of the page that `want` follows; 0: none */
 	struct result ready[READER_AHEAD]; /* the oldest first */
 	size_t n_ready, bytes;
 	int event_fd; /* is told of each that was read */
@@ -210,6 +211,7 @@ static bool advance(struct reader *r, const struct result *res)
 	bool more = res->status == 0 &&
 		    behind(r->api->dialect, &r->want, &res->page, &after);
 
+	r->before = more ? res->page.text.len : 0;
 	if (more) {
 		free(r->after);
 		r->want.after = r->after = buf_detach(&after);
@@ -240,6 +242,16 @@ static bool can_read(const struct reader *r)
 	return r->asked && r->n_ready < READER_AHEAD && r->bytes < READER_BYTES;
 }
 
+/* From what size on is the page that is wanted as full as the one before it, and
+ * followed by another one? 0: there would be no room for that. */
+static size_t full_from(const struct reader *r)
+{
+	if (!r->go_on || r->n_ready + 1 >= READER_AHEAD ||
+		r->bytes + r->before >= READER_BYTES)
+		return 0;
+	return r->before - r->before / 8;
+}
+
 static void *work(void *ctx)
 {
 	struct reader *r = ctx;
@@ -248,11 +260,14 @@ static void *work(void *ctx)
 
 	pthread_mutex_lock(&r->mutex);
 	for (;;) {
-		while (!can_read(r) && !r->ending)
+		while (!can_read(r) && !r->ending) {
+			api_ahead_drop(r->api);
 			pthread_cond_wait(&r->news, &r->mutex);
+		}
 		if (r->ending)
 			break;
 		r->reading = true;
+		r->want.ahead_from = full_from(r);
 		pthread_mutex_unlock(&r->mutex);
 		res = (struct result){ 0 };
 		res.status = api_page(r->api, &r->want, &res.page, &res.err);
@@ -321,6 +336,7 @@ void reader_ask(struct reader *r, const struct dialect_page *page, bool go_on)
 	r->want.topic = r->topic = copy(page->topic);
 	r->want.after = r->after = copy(page->after);
 	r->want.type = r->type = copy(page->type);
+	r->before = 0;
 	r->asked = true;
 	r->go_on = go_on;
 	pthread_cond_signal(&r->news);

@@ -239,41 +239,62 @@ struct http_call *wire_open(struct http *h, const char *base_url,
 	return call;
 }
 
+/* A request as it goes out, with what it points to. */
+struct outgoing {
+	struct http_request q;
+	const char *headers[WIRE_HEADERS_MAX + 3];
+	char type[128];
+	char *url; /* to be freed */
+};
+
+static void put_together(struct outgoing *o, const char *base_url,
+	const struct wire_request *r, const char *bearer)
+{
+	size_t n = 0;
+
+	for (; n < r->n_headers; n++)
+		o->headers[n] = r->headers[n];
+	if (r->body.len) {
+		snprintf(o->type, sizeof o->type, "Content-Type: %s",
+			r->content_type ? r->content_type : "application/json");
+		o->headers[n++] = o->type;
+	}
+	o->headers[n++] = "Accept: application/json";
+	o->headers[n] = NULL;
+	o->url = xasprintf("%s%s", base_url, buf_text(&r->path));
+	o->q = (struct http_request){
+		.method = r->method,
+		.url = o->url,
+		.bearer = bearer,
+		.headers = o->headers,
+		.body = r->body.len ? r->body.data : NULL,
+		.body_len = r->body.len,
+		.answer_max = r->answer_max ? r->answer_max : WIRE_ANSWER_MAX,
+		.linger_ms = r->once ? HTTP_LINGER_MS : 0,
+		.secret = r->secret,
+	};
+}
+
+void wire_ahead(struct http *h, const char *base_url,
+	const struct wire_request *r, const char *bearer)
+{
+	struct outgoing o;
+
+	put_together(&o, base_url, r, bearer);
+	http_ahead(h, &o.q);
+	free(o.url);
+}
+
 int wire_exchange(struct http *h, const char *base_url,
 	const struct wire_request *r, const char *bearer, struct http_answer *a,
 	struct wire_error *we, struct err *e)
 {
-	const char *headers[WIRE_HEADERS_MAX + 3];
-	char type[128];
-	size_t n = 0;
-	char *url;
+	struct outgoing o;
 	int status;
 
-	for (; n < r->n_headers; n++)
-		headers[n] = r->headers[n];
-	if (r->body.len) {
-		snprintf(type, sizeof type, "Content-Type: %s",
-			r->content_type ? r->content_type : "application/json");
-		headers[n++] = type;
-	}
-	headers[n++] = "Accept: application/json";
-	headers[n] = NULL;
-	url = xasprintf("%s%s", base_url, buf_text(&r->path));
-	status = http_do(h,
-		&(struct http_request){
-			.method = r->method,
-			.url = url,
-			.bearer = bearer,
-			.headers = headers,
-			.body = r->body.len ? r->body.data : NULL,
-			.body_len = r->body.len,
-			.answer_max =
-				r->answer_max ? r->answer_max : WIRE_ANSWER_MAX,
-			.linger_ms = r->once ? HTTP_LINGER_MS : 0,
-			.secret = r->secret,
-		},
-		a, e);
-	free(url);
+	put_together(&o, base_url, r, bearer);
+	status = http_do(h, &o.q, a, e);
+	free(o.url);
 	if (status < 0)
 		return err_prefix(e, "%s", r->what);
 	if (a->status >= 200 && a->status < 300)

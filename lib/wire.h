@@ -58,6 +58,11 @@ int wire_exchange(struct http *h, const char *base_url,
 	const struct wire_request *r, const char *bearer, struct http_answer *a,
 	struct wire_error *we, struct err *e);
 
+/* Sends it before its wire_exchange(), which has to be the next one and the same
+ * to get this one's answer (http_ahead). No body. */
+void wire_ahead(struct http *h, const char *base_url,
+	const struct wire_request *r, const char *bearer);
+
 /* A request whose answer is a stream. `q` says all but method, URL and headers,
  * which are the request's; http.h has the rest. */
 struct http_call *wire_open(struct http *h, const char *base_url,

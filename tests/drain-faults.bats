@@ -196,6 +196,49 @@ drain() {
 	[ "$(position)" = 0 ]
 }
 
+# long_topic [JQ]: rules for a topic of 430 events in pages of 100, each event
+# changed by JQ.
+long_topic() {
+	local at
+	for at in 0 100 200 300 400; do
+		page "at-$at" "$(events $((at + 1)) $((at < 400 ? at + 100 : 430)) |
+			jq -c ".items |= map(${1:-.})")" >/dev/null
+		echo "GET *after_sequence_no=$at file=$HOME/at-$at"
+	done
+}
+
+# Positions that pages were asked for from, in order.
+asked() {
+	sed -sn '1s/.*after_sequence_no=\([0-9]*\).*/\1/p' "$FAULTS_LOG"/*.req |
+		paste -sd' ' -
+}
+
+@test "pages are asked for in order, each once, and none that is not wanted" {
+	mapfile -t rules < <(long_topic)
+	serve "${rules[@]}" "$EMPTY"
+	drain
+	[ "$(numbers)" = "$(seq -s' ' 430)" ]
+	[ "$(asked)" = "0 100 200 300 400 430" ]
+}
+
+@test "a full page that turns out to be broken is asked for again, and what is behind it, too" {
+	mapfile -t rules < <(long_topic)
+	sed 's/"items":\[/"items":[[/' "$HOME/at-100" >"$HOME/broken"
+	serve "GET *after_sequence_no=100 file=$HOME/broken" "${rules[@]}" "$EMPTY"
+	drain
+	[ "$(numbers)" = "$(seq -s' ' 430)" ]
+	# What is behind it was asked for before it was looked at.
+	[ "$(asked)" = "0 100 200 100 200 300 400 430" ]
+}
+
+@test "a payload that looks like a position costs one request, and nothing else" {
+	mapfile -t rules < <(long_topic '.payload.sequence_no = 7')
+	serve "${rules[@]}" "$EMPTY"
+	drain
+	[ "$(numbers)" = "$(seq -s' ' 430)" ]
+	[ "$(asked)" = "0 100 7 200 300 400 430" ]
+}
+
 @test "white space between tokens cannot break a line" {
 	serve "GET */events* file=$(page one "$(events 1 2 | jq .)")" "$EMPTY"
 	drain
