@@ -7,7 +7,8 @@ enum { LINE_EXTRA = 32 }; /* what a line has beyond the event and a topic */
 /* Is this member's name written as `name`, which is `len` bytes long? */
 static bool is_name(struct slice member, const char *name, size_t len)
 {
-	return member.len == len + 2 && memcmp(member.p + 1, name, len) == 0;
+	return member.len == len + 2 && member.p[1] == *name &&
+	       memcmp(member.p + 1, name, len) == 0;
 }
 
 int event_read(struct slice raw, struct slice_ends *ends,
