@@ -43,7 +43,7 @@ enum query {
 static const char *const sql[QUERIES] = {
 	[RING] = "SELECT ring FROM rings WHERE topic = ?1 AND field = ?2",
 	[ADD_RING] = "INSERT INTO rings(topic, field) VALUES (?1, ?2)",
-	[NEWEST] = "SELECT n, turn, sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
+	[NEWEST] = "SELECT turn, sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
 		   " ORDER BY turn DESC LIMIT 1",
 	[CHUNKS] = "SELECT sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
 		   " ORDER BY n",
@@ -244,8 +244,8 @@ static int ring_read(struct ledger *l, struct ring *r, struct err *e)
 	s = bind_slots(l, NEWEST, r, 0, SLOTS - 1);
 	step = sqlite3_step(s);
 	if (step == SQLITE_ROW) {
-		r->turn = sqlite3_column_int64(s, 1);
-		r->n = take_sums(s, 2, r->sums);
+		r->turn = sqlite3_column_int64(s, 0);
+		r->n = take_sums(s, 1, r->sums);
 	} else if (step != SQLITE_DONE) {
 		failed(l, "reading", e);
 	}
