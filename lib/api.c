@@ -345,6 +345,8 @@ static void send_ahead(
 
 void api_ahead_drop(struct api *a)
 {
+	if (a->ahead == NULL)
+		return;
 	http_ahead_drop(a->http);
 	free(a->ahead);
 	a->ahead = NULL;

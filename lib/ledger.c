@@ -401,6 +401,8 @@ static int set_up(struct ledger *l, struct err *e)
 			"PRAGMA cache_size = -128; BEGIN IMMEDIATE"))
 		return failed(l, "opening", e);
 	version = schema_version(l->db);
+	if (version < 0)
+		return failed(l, "opening", e);
 	if (version > SCHEMA_VERSION)
 		return err_set(e, EX_CONFIG,
 			"opening %s: a newer version of the toolkit wrote it; "

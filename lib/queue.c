@@ -42,6 +42,9 @@ struct queue *queue_open(const struct queue_rules *rules, const char *topic,
 	q->read_to = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->foreign = (struct buf)BUF_INIT(EVENT_POSITION_MAX);
 	q->ids_seen = q->values_done = (struct window)WINDOW(QUEUE_WINDOW);
+	/* What is read again after a kill may begin with many that the ledger
+	 * does not know: our own, say. */
+	q->ids_seen.keep_old = LEDGER_WINDOW;
 	if (rules->ledger || rules->dead)
 		r = waterline_lock(
 			rules->home, topic, rules->lock_wait_ms, &q->lock, e);
@@ -352,7 +355,7 @@ int queue_commit(struct queue *q, enum queue_when when, struct err *e)
 	}
 	if (!queue_is_unsaved(q) || q->unrecorded ||
 		(when != QUEUE_ALL_NOW && (q->head || q->dirty) &&
-			q->popped < SAVE_AFTER_EVENTS &&
+			q->popped + q->n < SAVE_AFTER_EVENTS &&
 			clock - q->saved_ms < SAVE_AFTER_MS))
 		return 0;
 	return save(q, buf_text(&q->reached), e);

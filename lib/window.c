@@ -75,10 +75,11 @@ bool window_add(struct window *w, const struct window_sum *sum)
 {
 	if (window_has(w, sum))
 		return false;
-	if (w->now.n == w->keep) {
+	if (w->now.n >= (w->old && w->keep_old ? w->keep_old : w->keep)) {
 		free(w->before.slots);
 		w->before = w->now;
 		w->now = (struct window_set){ 0 };
+		w->old = false;
 	}
 	put(&w->now, sum);
 	return true;
@@ -88,6 +89,7 @@ void window_add_old(struct window *w, const struct window_sum *sum)
 {
 	if (!window_has(w, sum))
 		put(&w->before, sum);
+	w->old = true;
 }
 
 void window_release(struct window *w)
@@ -95,4 +97,5 @@ void window_release(struct window *w)
 	free(w->now.slots);
 	free(w->before.slots);
 	w->now = w->before = (struct window_set){ 0 };
+	w->old = false;
 }

@@ -23,6 +23,8 @@ struct window_set {
 
 struct window {
 	size_t keep;
+	size_t keep_old; /* so many others may follow on what was old; 0: keep */
+	bool old;	 /* some of that is in `before` */
 	struct window_set now, before; /* `now` is full: it becomes `before` */
 };
 
@@ -39,7 +41,7 @@ bool window_has(const struct window *w, const struct window_sum *sum);
 bool window_add(struct window *w, const struct window_sum *sum);
 
 /* Adds one from before all that were added so far: of these, however many there
- * are, all are known until `keep` others were added. */
+ * are, all are known until `keep_old` others were added. */
 void window_add_old(struct window *w, const struct window_sum *sum);
 
 void window_release(struct window *w);

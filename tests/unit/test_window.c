@@ -122,6 +122,27 @@ static void old_ones_stay_until_enough_are_new(void **state)
 	window_release(&w);
 }
 
+/* As many as were read beyond the saved position may come before they do. */
+static void old_ones_can_wait_for_more_new_ones_than_others(void **state)
+{
+	struct window w = WINDOW(10);
+	int i;
+
+	(void)state;
+	w.keep_old = 30;
+	add_old(&w, 1000);
+	for (i = 0; i < 30; i++)
+		assert_true(add(&w, i));
+	assert_true(has(&w, 1000));
+	assert_true(add(&w, 30));
+	assert_false(has(&w, 1000));
+	for (; i < 41; i++)
+		add(&w, i);
+	assert_true(has(&w, 40) && has(&w, 31));
+	assert_false(has(&w, 0));
+	window_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +151,8 @@ int main(void)
 		cmocka_unit_test(the_last_ones_are_always_known),
 		cmocka_unit_test(adding_again_takes_no_room),
 		cmocka_unit_test(old_ones_stay_until_enough_are_new),
+		cmocka_unit_test(
+			old_ones_can_wait_for_more_new_ones_than_others),
 	};
 
 	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
