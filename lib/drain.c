@@ -33,6 +33,7 @@ struct run {
 	struct delivery *delivery;
 	struct io_lines hints;
 	bool hints_open, more_hints, at_gap;
+	bool full; /* the delivery was, with more to give */
 	long delivered;
 	int64_t looked_ms; /* what was due by then was dealt with */
 	struct err first;  /* the first thing that went wrong for good */
@@ -381,6 +382,7 @@ static int deliver(struct run *r, int64_t now, struct err *e)
 	struct item *it;
 	int given;
 
+	r->full = false;
 	while (delivery_has_room(r->delivery) && (it = next_item(r, now))) {
 		given = delivery_give(r->delivery, it, e);
 		if (given <= 0)
@@ -389,6 +391,7 @@ static int deliver(struct run *r, int64_t now, struct err *e)
 		r->delivered += !it->counted;
 		it->counted = true;
 	}
+	r->full = !delivery_has_room(r->delivery);
 	return 0;
 }
 
@@ -475,6 +478,9 @@ static long how_long(struct run *r, int64_t now)
 	long wait = delivery_wait_ms(r->delivery);
 	size_t i;
 
+	/* A reader was quick to make room behind this turn's back. */
+	if (r->full && delivery_has_room(r->delivery))
+		return 0;
 	for (i = 0; i < r->n_topics; i++) {
 		const struct queue *q = r->topics[i];
 		int64_t due = queue_due(q, r->looked_ms);
