@@ -457,7 +457,7 @@ int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct dialect_page oldest = *p;
 	int status;
 
-	/* What it is for then shows that it is another one. */
+	/* Another page than the one that was asked for ahead is wanted. */
 	a->guessed_wrong |=
 		a->ahead && (p->after == NULL || strcmp(p->after, a->ahead));
 	free(a->ahead);

@@ -33,7 +33,7 @@ struct run {
 	struct delivery *delivery;
 	struct io_lines hints;
 	bool hints_open, more_hints, at_gap;
-	bool full; /* the delivery was, with more to give */
+	bool full; /* the delivery was when the last of a turn was given */
 	long delivered;
 	int64_t looked_ms; /* what was due by then was dealt with */
 	struct err first;  /* the first thing that went wrong for good */

@@ -20,6 +20,7 @@ enum {
 	RING_ROWS = 128, /* numbers that a ring has for its slots */
 	RINGS_KNOWN = 8,
 };
+_Static_assert(SLOTS <= RING_ROWS, "a ring must not run into the next one");
 
 enum query {
 	RING,

@@ -30,8 +30,7 @@
 enum {
 	QUEUE_ITEMS = 1000,
 	QUEUE_BYTES = 16777216,
-	QUEUE_WINDOW =
-		10000, /* ids and values that are known while it is open */
+	QUEUE_WINDOW = 10000, /* ids and values in mind while it is open */
 	QUEUE_LINE_MAX = 2 * DIALECT_EVENT_MAX, /* of one event */
 };
 

@@ -157,9 +157,9 @@ struct reader {
 	pthread_cond_t news;	  /* something to do, or room for it */
 	struct dialect_page want; /* the thread's own while it is `reading` */
 	char *topic, *after, *type;
+	size_t before; /* so is this: bytes of the page that it follows, or 0 */
 	/* From here on: under the mutex. */
 	bool asked, go_on, reading, dropped, ending;
-	size_t before; /* bytes of the page that `want` follows; 0: none */
 	struct result ready[READER_AHEAD]; /* the oldest first */
 	size_t n_ready, bytes;
 	int event_fd; /* is told of each that was read */
