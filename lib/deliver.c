@@ -193,10 +193,10 @@ static int take_results(struct delivery *d, struct err *e)
 
 int delivery_give(struct delivery *d, struct item *it, struct err *e)
 {
-	int r;
+	int r = 1;
 
 	if (d->lines)
-		r = lines_give(d->lines, it, e) < 0 ? -1 : 1;
+		lines_give(d->lines, it);
 	else
 		r = start(d, it, e);
 	if (r > 0)

@@ -13,8 +13,7 @@ enum {
 	TAKEN_MAX_MS = 100,
 	LAST_LINES_MS = 500, /* for a reader to take them when we end */
 	ACK_LINE_MAX = 65536,
-	/* What waits for the pipe; another line fits behind it. */
-	AHEAD = 131072,
+	AHEAD = 131072, /* what may wait for the pipe, and another line */
 	ACKS_A_TURN = 1000,
 };
 
@@ -35,7 +34,7 @@ struct lines *lines_new(int out_fd, int ack_fd)
 	l->taken_ms = TAKEN_MIN_MS;
 	l->acked = ack_fd >= 0;
 	l->acks = (struct io_lines)IO_LINES(ack_fd, ACK_LINE_MAX);
-	outlet_init(&l->out, out_fd, AHEAD + QUEUE_LINE_MAX);
+	outlet_init(&l->out, out_fd);
 	return l;
 }
 
@@ -53,12 +52,9 @@ bool lines_have_room(const struct lines *l)
 	return !l->closed && !l->acks_ended && outlet_waiting(&l->out) < AHEAD;
 }
 
-int lines_give(struct lines *l, struct item *it, struct err *e)
+void lines_give(struct lines *l, struct item *it)
 {
-	if (outlet_put(&l->out, it->line, it->len) < 0)
-		return err_set(e, EX_FAILED,
-			"printing %s of %s: it is larger than %zu bytes",
-			it->id, it->queue->topic, l->out.pending.max);
+	outlet_put(&l->out, it->line, it->len);
 	it->end = l->out.queued;
 	it->next_given = NULL;
 	if (l->first)
@@ -66,17 +62,19 @@ int lines_give(struct lines *l, struct item *it, struct err *e)
 	else
 		l->first = it;
 	l->last = it;
-	return 0;
 }
 
 /* --- taken --- */
 
 static void count_taken(struct lines *l)
 {
-	uint64_t taken = outlet_taken(&l->out);
 	struct item *it;
+	uint64_t taken;
 
-	if (l->first && l->first->end <= taken)
+	if (l->first == NULL)
+		return;
+	taken = outlet_taken(&l->out);
+	if (l->first->end <= taken)
 		l->taken_ms = TAKEN_MIN_MS;
 	else if (l->taken_ms < TAKEN_MAX_MS)
 		l->taken_ms *= 2;
@@ -88,9 +86,11 @@ static void count_taken(struct lines *l)
 
 /* --- acknowledged --- */
 
-/* The item of this id is taken out; NULL: there is none. */
+/* The item of this id is taken out; NULL: there is none. One whose line is not
+ * written yet cannot have been handled, and its line is needed. */
 static struct item *take_given(struct lines *l, const char *id, size_t len)
 {
+	uint64_t written = outlet_written(&l->out);
 	struct item *it, *before = NULL;
 	struct window_sum sum;
 
@@ -98,7 +98,7 @@ static struct item *take_given(struct lines *l, const char *id, size_t len)
 	for (it = l->first; it; before = it, it = it->next_given)
 		if (memcmp(&it->sum, &sum, sizeof sum) == 0)
 			break;
-	if (it == NULL)
+	if (it == NULL || it->end > written)
 		return NULL;
 	if (before)
 		before->next_given = it->next_given;

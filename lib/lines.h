@@ -20,7 +20,7 @@ struct lines *lines_new(int out_fd, int ack_fd);
 void lines_free(struct lines *l);
 
 bool lines_have_room(const struct lines *l);
-int lines_give(struct lines *l, struct item *it, struct err *e);
+void lines_give(struct lines *l, struct item *it);
 
 /* Writes what can be written and settles what counts. ERR_STOPPED: the reader
  * has closed, and nothing is left to be acknowledged. */

@@ -1,42 +1,52 @@
 /* base: lines to a reader, without ever blocking, and how much of them the
  * reader has taken.
  *
+ * Lines are lent, not copied: they must stay where they are until
+ * outlet_written() has passed them, or the outlet is released. Lines that lie
+ * one behind the other in memory are written as one.
+ *
  * On a pipe what was written may still lie in it when we are killed or the
  * reader ends; FIONREAD on our end tells how much does. On anything else what
  * was written counts as taken. */
 #ifndef AGENTRUX_OUTLET_H
 #define AGENTRUX_OUTLET_H
 
-#include "buf.h"
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+struct outlet_piece {
+	const char *p;
+	size_t len;
+};
 
 struct outlet {
 	int fd;	     /* the program's stdout */
 	int pipe_fd; /* the same pipe, opened anew without blocking; -1: none */
-	bool is_pipe;
-	struct buf pending;
-	size_t done;	 /* bytes of it that are written */
+	bool is_pipe, is_file;
+	/* What waits to be written: pieces[first] to pieces[n - 1]. */
+	struct outlet_piece *pieces;
+	size_t first, n, cap;
+	size_t waiting;	 /* bytes in them */
 	uint64_t queued; /* bytes ever put */
 };
 
-/* `max` bytes may wait to be written. */
-void outlet_init(struct outlet *o, int fd, size_t max);
+void outlet_init(struct outlet *o, int fd);
 void outlet_release(struct outlet *o);
 
-/* Puts bytes behind what waits. -1 if there is no room. */
-int outlet_put(struct outlet *o, const void *p, size_t n);
+/* Puts a line, with its newline, behind what waits. */
+void outlet_put(struct outlet *o, const char *line, size_t len);
 
 static inline size_t outlet_waiting(const struct outlet *o)
 {
-	return o->pending.len - o->done;
+	return o->waiting;
 }
 
 static inline uint64_t outlet_written(const struct outlet *o)
 {
-	return o->queued - outlet_waiting(o);
+	return o->queued - o->waiting;
 }
 
 /* Writes what can be written now. 1: all of it. 0: the reader is slow, poll

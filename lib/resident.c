@@ -18,7 +18,6 @@ enum {
 	KEEP_MAX = 1024,
 	ANSWER_MAX = 16384,
 	PIPE_SIZE = 262144,
-	LINE_ROOM = 134217728,
 	SLOW_MS = 20,	  /* one that takes longer is sent nothing ahead */
 	SILENT_MS = 1000, /* between its stdout's end and its own */
 	LEAVE_MS = 5000,  /* for it to end by itself at the end of its input */
@@ -123,7 +122,7 @@ static int start(struct resident_pool *p, struct resident *r, struct err *e)
 		job.stdin_fd = in[0];
 		job.stdout_fd = out[1];
 		*r = (struct resident){ .ahead = 1 };
-		outlet_init(&r->in, in[1], LINE_ROOM);
+		outlet_init(&r->in, in[1]);
 		pid = keeper_start(&job, &r->report_fd, e);
 		close(out[1]);
 	}
@@ -292,10 +291,7 @@ int resident_give(struct resident_pool *p, const struct handler_event *ev,
 		return 0;
 	if (r->keeper == 0 && start(p, r, e) < 0)
 		return -1;
-	if (outlet_put(&r->in, ev->line, ev->len) < 0)
-		return err_set(e, EX_FAILED,
-			"handing an event of %zu bytes over: it is too large",
-			ev->len);
+	outlet_put(&r->in, ev->line, ev->len);
 	r->held[r->n++] = (struct held){ .id = ev->id,
 		.tag = tag,
 		.start = r->in.queued - ev->len,

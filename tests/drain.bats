@@ -528,6 +528,31 @@ acks() {
 	[ "$(position)" = 1500 ]
 }
 
+@test "--ack-fd: what the reader cannot have read yet is not acknowledged" {
+	local first id
+	prepare 0
+	seq 500 | jq -c '{n: ., x: ("x" * 1000)}' |
+		agentrux-publish "$T" --lines >/dev/null
+	# One that waits behind a full pipe.
+	id=$(agentrux-drain --peek --from oldest "$T" </dev/null |
+		awk '{ n += length($0) + 1 } n > 300000' | jq -rn 'input.event_id')
+	mkfifo "$HOME/acks" "$HOME/lines"
+	agentrux-drain --from oldest --ack-fd 3 "$T" </dev/null \
+		3<"$HOME/acks" >"$HOME/lines" 2>"$HOME/err" &
+	PIDS+=("$!")
+	exec 6>"$HOME/acks" 7<"$HOME/lines"
+	IFS= read -r first <&7
+	sleep 0.5
+	echo "$id" >&6
+	wait_for 10 grep -q 'waits for one' "$HOME/err"
+	{ printf '%s\n' "$first" && cat; } <&7 | tee "$HOME/out" |
+		jq --unbuffered -r .event_id >&6
+	exec 6>&- 7>&-
+	wait "${PIDS[-1]}"
+	[ "$(numbers "$HOME/out")" = "$(seq -s' ' 500)" ]
+	[ "$(position)" = 500 ]
+}
+
 @test "--ack-fd: a reader may close before it has acknowledged" {
 	prepare 2000
 	mkfifo "$HOME/acks" "$HOME/lines"
