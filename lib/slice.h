@@ -42,7 +42,7 @@ struct slice_ends {
 	struct slice_end *list;
 	size_t n, cap;
 	size_t next; /* what is asked for most likely */
-	bool lines;  /* there are line ends between tokens */
+	bool lines;  /* there are line ends in the value, between tokens */
 };
 
 /* slice_document() that notes them as well; `ends` starts as all zero. */

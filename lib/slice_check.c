@@ -388,11 +388,12 @@ int slice_document_ends(const char *text, size_t len, enum slice_bytes bytes,
 
 	*value = (struct slice){ NULL, 0 };
 	first = skip_space(&c, start);
+	c.lines = false;
 	last = check_value(&c, first);
 	free(c.below);
-	p = last ? skip_space(&c, last) : c.wrong;
 	if (ends)
 		ends->lines = c.lines;
+	p = last ? skip_space(&c, last) : c.wrong;
 	if (last == NULL || p != c.end) {
 		*bad = (size_t)(p - start);
 		return -1;

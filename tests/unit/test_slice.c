@@ -943,6 +943,51 @@ static void size_alone_is_no_trouble(void **state)
 	free(text);
 }
 
+/* However far it is from the value before, forward or back. */
+static void a_noted_end_is_found_from_anywhere(void **state)
+{
+	enum { PARTS = 60 };
+	struct buf text = BUF_INIT(100000);
+	struct slice parts[PARTS], v, value, noted;
+	struct slice_ends ends = { 0 };
+	struct slice_walk plain, quick;
+	size_t i, k, bad;
+
+	(void)state;
+	buf_char(&text, '[');
+	for (i = 0; i < PARTS; i++) {
+		buf_str(&text, i ? ",[" : "[");
+		for (k = 0; k < i * 7 % 40; k++)
+			buf_printf(&text, "%s\"%zu\"", k ? "," : "", k);
+		buf_char(&text, ']');
+	}
+	buf_char(&text, ']');
+	assert_int_equal(slice_document_ends(text.data, text.len, SLICE_UTF8,
+				 &v, &ends, &bad),
+		0);
+	slice_walk_start(&plain, v, NULL);
+	slice_walk_start(&quick, v, &ends);
+	for (i = 0; i < PARTS; i++) {
+		assert_true(slice_walk_next(&plain, NULL, &parts[i]));
+		assert_true(slice_walk_next(&quick, NULL, &noted));
+		assert_ptr_equal(noted.p, parts[i].p);
+		assert_int_equal(noted.len, parts[i].len);
+	}
+	for (k = 0; k < PARTS; k++) {
+		i = k * 37 % PARTS;
+		slice_walk_start(&plain, parts[i], NULL);
+		slice_walk_start(&quick, parts[i], &ends);
+		while (slice_walk_next(&plain, NULL, &value)) {
+			assert_true(slice_walk_next(&quick, NULL, &noted));
+			assert_ptr_equal(noted.p, value.p);
+			assert_int_equal(noted.len, value.len);
+		}
+		assert_false(slice_walk_next(&quick, NULL, &noted));
+	}
+	slice_ends_release(&ends);
+	buf_release(&text);
+}
+
 /* Who makes lines of events need not look for what a text does not have. */
 static void line_ends_between_tokens_are_noted(void **state)
 {
@@ -956,8 +1001,9 @@ static void line_ends_between_tokens_are_noted(void **state)
 		{ "{\"a\":\n1}", true },
 		{ "{\n}", true },
 		{ "[1\n]", true },
-		{ "\n[]", true },
-		{ "[]\n", true },
+		{ "\n[]", false },
+		{ "[]\n", false },
+		{ "\n[\n]", true },
 	};
 	size_t i, bad;
 
@@ -978,6 +1024,7 @@ static void line_ends_between_tokens_are_noted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_noted_end_is_found_from_anywhere),
 		cmocka_unit_test(line_ends_between_tokens_are_noted),
 		cmocka_unit_test(takes_what_rfc_8259_allows),
 		cmocka_unit_test(tells_the_first_byte_that_cannot_be_right),
