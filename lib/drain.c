@@ -626,6 +626,8 @@ int drain_run(const struct drain *d, struct err *e)
 		.stop_at_gap = d->stop_at_gap,
 		.not_by = d->exclude_self ? d->setup->cred.script_id : NULL,
 		.gaps_are_normal = d->type != NULL,
+		.in_order = d->handler == NULL && d->ack_fd < 0 &&
+			    d->key == NULL && d->dedup == NULL,
 		.dead = d->dead,
 		.keep = d->peek,
 		.type = d->type,

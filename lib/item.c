@@ -44,8 +44,50 @@ struct item *item_new(const struct event *ev, struct slice position)
 
 void item_free(struct item *it)
 {
+	item_drop_line(it);
 	free(it->page_end);
-	free(it->line);
 	free(it->letter);
 	free(it);
+}
+
+void item_drop_line(struct item *it)
+{
+	if (it->text)
+		item_text_leave(it->text);
+	else
+		free(it->line);
+	it->text = NULL;
+	it->line = NULL;
+	it->len = 0;
+}
+
+void item_own_line(struct item *it)
+{
+	char *own;
+
+	if (it->text == NULL)
+		return;
+	own = xrealloc(NULL, it->len);
+	memcpy(own, it->line, it->len);
+	it->line = own;
+	item_text_leave(it->text);
+	it->text = NULL;
+}
+
+struct item_text *item_text_new(struct buf *text)
+{
+	struct item_text *t = xcalloc(1, sizeof *t);
+
+	t->text = *text;
+	t->users = 1;
+	memset(text, 0, sizeof *text);
+	return t;
+}
+
+void item_text_leave(struct item_text *t)
+{
+	if (--t->users)
+		return;
+	buf_release(&t->text);
+	free(t);
 }

@@ -20,6 +20,12 @@ enum item_state {
 
 struct queue;
 
+/* A text that the lines of several items stand in: freed with the last of them. */
+struct item_text {
+	struct buf text;
+	size_t users; /* items, and whoever has made it */
+};
+
 struct item {
 	struct item *next;
 	struct queue *queue;
@@ -27,8 +33,9 @@ struct item {
 	/* Where to go on once this and all before are settled, if not behind
 	 * its own position. */
 	char *page_end;
-	char *line; /* with its newline; freed once settled */
+	char *line; /* with its newline; let go once settled */
 	size_t len;
+	struct item_text *text; /* that it stands in; NULL: it is its own */
 	char *letter; /* its file in dead/; NULL: it was read from the topic */
 	struct window_sum sum;			/* of the id */
 	struct chain_link same_key, same_value; /* of the fields in the rules */
@@ -49,5 +56,15 @@ struct item {
  * none); the rest is zero. */
 struct item *item_new(const struct event *ev, struct slice position);
 void item_free(struct item *it);
+
+/* The line is no longer needed. */
+void item_drop_line(struct item *it);
+
+/* Makes the line one of its own. */
+void item_own_line(struct item *it);
+
+/* Takes what is in the buffer over. */
+struct item_text *item_text_new(struct buf *text);
+void item_text_leave(struct item_text *t);
 
 #endif

@@ -200,9 +200,7 @@ void queue_settle(struct item *it, bool done)
 	chain_remove(&q->values, &it->same_value);
 	it->state = ITEM_SETTLED;
 	q->bytes -= it->len;
-	it->len = 0;
-	free(it->line);
-	it->line = NULL;
+	item_drop_line(it);
 	if (q->unrecorded++ == 0)
 		q->unrecorded_ms = backoff_clock_ms();
 }

@@ -9,7 +9,8 @@
  * So a kill at any instant loses no event, and repeats none that was recorded.
  *
  * Ceilings: QUEUE_ITEMS unsettled or waiting to be counted, QUEUE_BYTES of
- * lines; queue_has_room() says whether a page may be added. */
+ * lines, or a third more where these stay in their pages; queue_has_room() says
+ * whether a page may be added. */
 #ifndef AGENTRUX_QUEUE_H
 #define AGENTRUX_QUEUE_H
 
@@ -44,6 +45,7 @@ struct queue_rules {
 	const char *not_by;   /* leave out events of this script, or NULL */
 	bool gaps_are_normal; /* a filter is set: jumps mean nothing */
 	bool stop_at_gap;     /* what was lost to retention ends the reading */
+	bool in_order;	      /* items are settled as they were given out */
 	long lock_wait_ms;
 	/* The events are those in dead/; nothing else is touched, and there is
 	 * no ledger. `type` is theirs; with `keep` they stay all the same. */
@@ -70,6 +72,8 @@ struct queue {
 	struct window values_done; /* of the dedup field */
 	bool loaded;		   /* what the ledger knows is in them */
 	bool tried;		   /* it knows failed attempts */
+	struct item_text
+		*adding; /* the page that is, if lines may stay in it */
 	struct dead_list letters;
 	size_t stayed; /* letters that were not done */
 	size_t unrecorded;
@@ -105,8 +109,8 @@ enum queue_page {
 	QUEUE_STUCK = 2 /* it leads nowhere: the same would come again */
 };
 
-/* Adds a page; one of the above, or -1. */
-int queue_add(struct queue *q, const struct api_page *page, struct err *e);
+/* Adds a page, whose text it may take; one of the above, or -1. */
+int queue_add(struct queue *q, struct api_page *page, struct err *e);
 
 /* Adds letters of dead/, as many as there is room for; without any further one
  * the queue is no longer dirty. */

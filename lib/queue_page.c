@@ -127,21 +127,51 @@ static const char *defect(const struct event *ev, const char *id)
 	return NULL;
 }
 
+/* The line of an event stays in its page if it stands there as it is to be: the
+ * byte behind it, of which nothing is needed any more, becomes its newline. */
+static void make_line(struct queue *q, struct item *it, const struct event *ev)
+{
+	struct buf line = BUF_INIT(QUEUE_LINE_MAX);
+	struct item_text *page = q->adding;
+
+	if (page && ev->one_line && ev->topic.p) {
+		it->text = page;
+		it->text->users++;
+		it->line = page->text.data + (ev->raw.p - page->text.data);
+		it->line[ev->raw.len] = '\n';
+		it->len = ev->raw.len + 1;
+		return;
+	}
+	event_line(ev, q->topic, &line);
+	it->len = line.len;
+	it->line = buf_detach(&line);
+}
+
+/* A page of which little is needed would take more memory than it counts for. */
+static void part_with(struct item_text *page, struct item *it)
+{
+	struct item *i;
+	size_t used = 0;
+
+	for (i = it; i; i = i->next)
+		used += i->text == page ? i->len : 0;
+	for (i = it; i && used < page->text.len / 4 * 3; i = i->next)
+		if (i->text == page)
+			item_own_line(i);
+	item_text_leave(page);
+}
+
 /* Fills what is to be delivered. */
 static int prepare(
 	struct queue *q, struct item *it, const struct event *ev, struct err *e)
 {
-	struct buf line = BUF_INIT(QUEUE_LINE_MAX);
-
 	if (q->tried) {
 		it->attempts =
 			ledger_attempts(q->rules->ledger, q->topic, it->id, e);
 		if (it->attempts < 0)
 			return -1;
 	}
-	event_line(ev, q->topic, &line);
-	it->len = line.len;
-	it->line = buf_detach(&line);
+	make_line(q, it, ev);
 	link_up(q, it, ev);
 	return 0;
 }
@@ -233,17 +263,24 @@ static int load(struct queue *q, struct err *e)
 	return 0;
 }
 
-int queue_add(struct queue *q, const struct api_page *page, struct err *e)
+int queue_add(struct queue *q, struct api_page *page, struct err *e)
 {
 	int64_t from = q->read_number;
+	struct item *last = q->tail;
 	int r = page->n ? load(q, e) : 0;
 	size_t i;
+
+	if (q->rules->in_order)
+		q->adding = item_text_new(&page->text);
 
 	if (page->lost)
 		pass_gap(q,
 			"the events behind the position, which has aged out,");
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
+	if (q->adding)
+		part_with(q->adding, last ? last->next : q->head);
+	q->adding = NULL;
 	if (q->read_number != from) {
 		buf_clear(&q->read_to);
 		buf_printf(&q->read_to, "%" PRId64, q->read_number);

@@ -261,6 +261,28 @@ asked() {
 	[ "$(cat "$HOME"/out.* | wc -l)" -eq $((8 * 430)) ]
 }
 
+@test "what waits for a slow reader takes no more memory than it counts for" {
+	local i rules=()
+	head -c 700000 /dev/zero | tr '\0' x >"$HOME/x"
+	# Of ten events of 700 KB each nine are our own.
+	for i in {0..9}; do
+		seq $((10 * i + 1)) $((10 * i + 10)) | jq -cs --rawfile x "$HOME/x" \
+			'{items: map({event_id: "e\(.)", topic_id: "t",
+			sequence_no: ., type: "m", producer_script:
+			(if . % 10 == 0 then "scr_2" else "scr_1" end),
+			payload: {n: ., x: (if . % 10 == 0 then "" else $x end)}})}' \
+			>"$HOME/page.$i"
+		rules+=("GET *after_sequence_no=${i/#0/}0 file=$HOME/page.$i")
+	done
+	serve "${rules[@]}" "$EMPTY"
+	"$BUILD/tests/peak" "$HOME/peak" agentrux-drain --limit 10 --exclude-self \
+		t </dev/null | (sleep 1.5 && cat) >"$HOME/out"
+	[ "$(numbers)" = "$(seq -s' ' 10 10 100)" ]
+	cat "$HOME/peak"
+	grep -q __asan_init "$BUILD/bin/agentrux-drain" ||
+		[ "$(cat "$HOME/peak")" -lt 65536 ]
+}
+
 @test "a full page that turns out to be broken is asked for again, and what is behind it, too" {
 	mapfile -t rules < <(long_topic)
 	sed 's/"items":\[/"items":[[/' "$HOME/at-100" >"$HOME/broken"
