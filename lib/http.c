@@ -51,6 +51,7 @@ struct http {
 	struct pool *pools; /* all of them */
 	uint32_t last_id;
 	CURL *spare; /* of the last call, to be used again */
+	int spare_kind;
 	struct http_call *calls;
 	struct http_call *ahead; /* one of them, sent before its http_do() */
 	char *ahead_url;
@@ -63,6 +64,7 @@ struct http_call {
 	struct pool *pool; /* NULL: no longer in one */
 	struct http_call *next;
 	CURL *easy;
+	int kind; /* of request, that `easy` is set up for */
 	struct curl_slist *headers;
 	char *shown; /* METHOD and URL for people */
 	struct http_request req;
@@ -587,6 +589,56 @@ static void set_trust(CURL *q)
 		curl_easy_setopt(q, CURLOPT_CAPATH, NULL);
 }
 
+/* Requests of one kind differ in their URL and headers alone, so that a handle
+ * need not be set up anew. 0: it is of no kind. */
+static int kind_of(const struct http_call *c, bool loopback)
+{
+	const struct http_request *r = &c->req;
+
+	if (r->body || r->from_fd || r->sink || r->stream || r->foreign ||
+		strcmp(r->method, "GET"))
+		return 0;
+	return 1 | c->tls << 1 | loopback << 2 |
+	       (r->answer_max > LARGE_BUFFER) << 3;
+}
+
+/* The last call's handle, if there is one, or a new one. true: it is set up for
+ * this kind already. */
+static bool take_handle(struct http *h, struct http_call *c)
+{
+	bool ready = h->spare && c->kind && c->kind == h->spare_kind;
+
+	c->easy = h->spare ? h->spare : curl_easy_init();
+	if (c->easy == NULL)
+		xrealloc(NULL, (size_t)-1);
+	if (h->spare && !ready)
+		curl_easy_reset(c->easy);
+	h->spare = NULL;
+	return ready;
+}
+
+/* What a call has lent to its handle must not be used any more. A handle that
+ * opened a connection is not kept as it is, for libcurl counts over all its
+ * requests how often a kept connection was found dead, and gives up at five. */
+static void leave_handle(struct http *h, struct http_call *c)
+{
+	long opened = 1;
+
+	if (h->spare) {
+		curl_easy_cleanup(c->easy);
+		return;
+	}
+	curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &opened);
+	if (opened)
+		c->kind = 0;
+	if (c->kind)
+		curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
+	else
+		curl_easy_reset(c->easy);
+	h->spare = c->easy;
+	h->spare_kind = c->kind;
+}
+
 /* Security and the bounds that curl has to know of itself. */
 static void set_policy(struct http_call *c, bool loopback)
 {
@@ -698,12 +750,10 @@ static struct http_call *start(
 	expect(h, c->started_ms + HTTP_CONNECT_MS);
 	if (c->req.total_ms > 0)
 		expect(h, c->started_ms + c->req.total_ms);
-	c->easy = h->spare ? h->spare : curl_easy_init();
-	h->spare = NULL;
-	if (c->easy == NULL)
-		xrealloc(NULL, (size_t)-1);
+	c->kind = kind_of(c, loopback == 1);
+	if (!take_handle(h, c))
+		set_policy(c, loopback == 1);
 	curl_easy_setopt(c->easy, CURLOPT_URL, r->url);
-	set_policy(c, loopback == 1);
 	if (r->foreign)
 		set_foreign(c);
 	set_callbacks(c);
@@ -995,12 +1045,7 @@ void http_close(struct http_call *c)
 	unlist(c);
 	leave_pool(c);
 	pools_prune(h);
-	if (h->spare == NULL) {
-		curl_easy_reset(c->easy);
-		h->spare = c->easy;
-	} else {
-		curl_easy_cleanup(c->easy);
-	}
+	leave_handle(h, c);
 	if (c->req.bearer)
 		for (struct curl_slist *l = c->headers; l; l = l->next)
 			explicit_bzero(l->data, strlen(l->data));
