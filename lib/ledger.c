@@ -13,11 +13,12 @@
 #include <unistd.h>
 
 enum {
-	SCHEMA_VERSION = 3,
+	SCHEMA_VERSION = 4,
 	BUSY_MS = 10000,
-	CHUNK = 250, /* digests: what fits on one page of the database */
-	SLOTS = LEDGER_WINDOW / CHUNK + 1, /* the newest is not full */
-	RING_ROWS = 128, /* numbers that a ring has for its slots */
+	CHUNK = 125, /* digests: what fits on one page of the database */
+	FULL = 100,  /* another is begun if not all fit into this one */
+	SLOTS = LEDGER_WINDOW / FULL + 1, /* the newest is not full */
+	RING_ROWS = 256, /* numbers that a ring has for its slots */
 	RINGS_KNOWN = 8,
 };
 _Static_assert(SLOTS <= RING_ROWS, "a ring must not run into the next one");
@@ -44,11 +45,11 @@ enum query {
 static const char *const sql[QUERIES] = {
 	[RING] = "SELECT ring FROM rings WHERE topic = ?1 AND field = ?2",
 	[ADD_RING] = "INSERT INTO rings(topic, field) VALUES (?1, ?2)",
-	[NEWEST] = "SELECT turn, sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
+	[NEWEST] = "SELECT turn, sums FROM slots WHERE n BETWEEN ?1 AND ?2"
 		   " ORDER BY turn DESC LIMIT 1",
-	[CHUNKS] = "SELECT sums FROM chunks WHERE n BETWEEN ?1 AND ?2"
+	[CHUNKS] = "SELECT sums FROM slots WHERE n BETWEEN ?1 AND ?2"
 		   " ORDER BY n",
-	[PUT_CHUNK] = "INSERT OR REPLACE INTO chunks(n, turn, sums)"
+	[PUT_CHUNK] = "INSERT OR REPLACE INTO slots(n, turn, sums)"
 		      " VALUES (?1, ?2, ?3)",
 	[ATTEMPTS] = "SELECT n FROM attempts"
 		     " WHERE topic = ?1 AND event_id = ?2",
@@ -58,7 +59,7 @@ static const char *const sql[QUERIES] = {
 		       " ON CONFLICT DO UPDATE SET n = n + 1",
 	[DROP_ATTEMPTS] = "DELETE FROM attempts"
 			  " WHERE topic = ?1 AND event_id = ?2",
-	[FORGET_CHUNKS] = "DELETE FROM chunks WHERE n / ?2 IN"
+	[FORGET_CHUNKS] = "DELETE FROM slots WHERE n / ?2 IN"
 			  " (SELECT ring FROM rings WHERE topic = ?1)",
 	[FORGET_RINGS] = "DELETE FROM rings WHERE topic = ?1",
 	[FORGET_ATTEMPTS] = "DELETE FROM attempts WHERE topic = ?1",
@@ -69,13 +70,14 @@ static const char *const sql[QUERIES] = {
 
 /* Of a topic and field (the ids are of the field "") the digests go round in a
  * ring of chunks, of which the newest grows until it is full and then the oldest
- * is written over: a commit costs the one page that its digests are on. */
+ * is written over: a commit costs the one page that its digests are on, and that
+ * of a page of events fills one. */
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS rings("
 	" ring INTEGER PRIMARY KEY, topic TEXT NOT NULL, field TEXT NOT NULL,"
 	" UNIQUE(topic, field));"
 	/* n: the ring's number times RING_ROWS and the slot; turn: counts. */
-	"CREATE TABLE IF NOT EXISTS chunks("
+	"CREATE TABLE IF NOT EXISTS slots("
 	" n INTEGER PRIMARY KEY, turn INTEGER NOT NULL, sums BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS attempts("
 	" topic TEXT NOT NULL, event_id TEXT NOT NULL, n INTEGER NOT NULL,"
@@ -288,7 +290,7 @@ static int ring_add(struct ledger *l, struct ring *r,
 		r->number = sqlite3_last_insert_rowid(l->db);
 	}
 	for (; n; n -= some, sums += some) {
-		if (r->n == CHUNK) {
+		if (r->n == CHUNK || (r->n >= FULL && n > CHUNK - r->n)) {
 			r->turn++;
 			r->n = 0;
 		}
@@ -344,17 +346,26 @@ int ledger_load(struct ledger *l, const char *topic, const char *field,
 
 /* --- opening --- */
 
-/* Version 2 had a row for each commit; in a transaction. */
-static int take_over(struct ledger *l, struct err *e)
+/* What older versions knew, the oldest first: 2 had a row for each commit, 3 had
+ * rings of other chunks. Their tables go, for a program of such a version that
+ * still runs must not write where nobody looks. */
+static const char *const old_sums[SCHEMA_VERSION] = {
+	[2] = "SELECT topic, field, sums FROM digests"
+	      " ORDER BY topic, field, n",
+	[3] = "SELECT topic, field, sums FROM chunks"
+	      " JOIN rings ON ring = n / 128 ORDER BY ring, turn",
+};
+
+/* In a transaction. */
+static int take_over(struct ledger *l, int version, struct err *e)
 {
-	static const char old[] = "SELECT topic, field, sums FROM digests"
-				  " ORDER BY topic, field, n";
 	sqlite3_stmt *s;
 	struct ring *r = NULL;
 	const void *sums;
 	int step;
 
-	if (sqlite3_prepare_v2(l->db, old, -1, &s, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(l->db, old_sums[version], -1, &s, NULL) !=
+		SQLITE_OK)
 		return failed(l, "setting up", e);
 	while ((step = sqlite3_step(s)) == SQLITE_ROW) {
 		r = ring_of(l, (const char *)sqlite3_column_text(s, 0),
@@ -395,9 +406,11 @@ static int set_up(struct ledger *l, struct err *e)
 	int version;
 
 	sqlite3_busy_timeout(l->db, BUSY_MS);
-	/* Commits go round on few pages, so that a WAL twice as long as usual is
-	 * still copied back as fast, and waits for the disk half as often. */
-	if (!execute(l, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+	/* The size of pages is that of a new one. Commits go round on few of
+	 * them, so that a WAL twice as long as usual is still copied back as
+	 * fast, and waits for the disk half as often. */
+	if (!execute(l, "PRAGMA page_size = 2048;"
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			"PRAGMA wal_autocheckpoint = 2000;"
 			"PRAGMA cache_size = -128; BEGIN IMMEDIATE"))
 		return failed(l, "opening", e);
@@ -412,14 +425,16 @@ static int set_up(struct ledger *l, struct err *e)
 	if ((version < SCHEMA_VERSION && !execute(l, schema)) ||
 		prepare_queries(l) < 0)
 		return failed(l, "setting up", e);
-	if (version == 2 && take_over(l, e) < 0)
+	if (version < SCHEMA_VERSION && old_sums[version] &&
+		take_over(l, version, e) < 0)
 		return -1;
 	/* Always, for it is a write: a disk that takes none shows here, before
 	 * anything was handled that could not be recorded. (The table of
 	 * version 1 was never released.) */
 	if (!execute(l, "DROP TABLE IF EXISTS done;"
 			"DROP TABLE IF EXISTS digests;"
-			"PRAGMA user_version = 3; COMMIT"))
+			"DROP TABLE IF EXISTS chunks;"
+			"PRAGMA user_version = 4; COMMIT"))
 		return failed(l, "setting up", e);
 	return 0;
 }
@@ -515,19 +530,24 @@ static int add_marks(struct ledger *l, const char *topic, const char *field,
 	return r;
 }
 
+/* `sync`: what is committed outlasts the loss of power. */
+static int begin(struct ledger *l, bool sync, struct err *e)
+{
+	if (sync != l->syncing &&
+		!execute(l, sync ? "PRAGMA synchronous = FULL"
+				 : "PRAGMA synchronous = NORMAL"))
+		return failed(l, "writing", e);
+	l->syncing = sync;
+	return run_once(l, BEGIN) < 0 ? failed(l, "writing", e) : 0;
+}
+
 int ledger_record(struct ledger *l, const char *topic, const char *field,
 	const struct ledger_mark *marks, size_t n, bool sync, struct err *e)
 {
 	if (n == 0)
 		return 0;
-	if (sync != l->syncing && sqlite3_exec(l->db,
-					  sync ? "PRAGMA synchronous = FULL"
-					       : "PRAGMA synchronous = NORMAL",
-					  NULL, NULL, NULL) != SQLITE_OK)
-		return failed(l, "writing", e);
-	l->syncing = sync;
-	if (run_once(l, BEGIN) < 0)
-		return failed(l, "writing", e);
+	if (begin(l, sync, e) < 0)
+		return -1;
 	if (add_marks(l, topic, field, marks, n, e) == 0) {
 		if (run_once(l, COMMIT) == 0)
 			return 0;
@@ -540,8 +560,8 @@ int ledger_record(struct ledger *l, const char *topic, const char *field,
 
 int ledger_forget(struct ledger *l, const char *topic, struct err *e)
 {
-	if (run_once(l, BEGIN) < 0)
-		return failed(l, "writing", e);
+	if (begin(l, true, e) < 0)
+		return -1;
 	forget_rings(l);
 	sqlite3_bind_int(bind(l, FORGET_CHUNKS, topic, NULL), 2, RING_ROWS);
 	bind(l, FORGET_RINGS, topic, NULL);

@@ -176,7 +176,7 @@ static void record_many(struct ledger *l, int from, int to, int at_once)
 /* However few or many are recorded together. */
 static void the_window_keeps_the_newest(void **state)
 {
-	static const int at_once[] = { 1, 100, 249, 251, 500 };
+	static const int at_once[] = { 1, 99, 100, 249, 251, 500 };
 	enum { N = 3 * LEDGER_WINDOW };
 	struct ledger *l = open_ledger();
 	size_t i;
@@ -240,47 +240,43 @@ static void more_topics_than_are_kept_in_mind(void **state)
 	ledger_close(l);
 }
 
-/* As version 2 wrote it: a row for each commit. */
-static void one_of_version_2_is_taken_over(void **state)
+/* A ledger as an older version has left it. */
+static sqlite3 *old_ledger(const char *schema)
 {
-	static const char schema[] =
-		"CREATE TABLE digests(n INTEGER PRIMARY KEY,"
-		" topic TEXT NOT NULL, field TEXT NOT NULL,"
-		" sums BLOB NOT NULL);"
-		"CREATE INDEX digests_order ON digests(topic, field, n);"
-		"CREATE TABLE attempts(topic TEXT NOT NULL,"
-		" event_id TEXT NOT NULL, n INTEGER NOT NULL,"
-		" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;"
-		"INSERT INTO attempts VALUES ('t', 'b', 2);"
-		"PRAGMA user_version = 2;";
-	struct window_sum sums[2];
-	struct err e = { 0 };
-	struct ledger *l;
-	sqlite3_stmt *s;
 	char path[128];
 	sqlite3 *db;
-	int i;
 
-	(void)state;
 	umask(077);
 	snprintf(path, sizeof path, "%s/ledger.db", folder);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, schema, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db,
-				 "INSERT INTO digests(topic, field, sums)"
-				 " VALUES ('t', ?1, ?2)",
-				 -1, &s, NULL),
-		SQLITE_OK);
-	for (i = 0; i < 3; i++) {
-		window_sum(i == 2 ? "v" : "a", 1, &sums[0]);
-		window_sum(i == 2 ? "w" : i ? "y" : "x", 1, &sums[1]);
-		sqlite3_bind_text(s, 1, i == 2 ? "f" : "", -1, NULL);
-		sqlite3_bind_blob(s, 2, sums, sizeof sums, NULL);
-		assert_int_equal(sqlite3_step(s), SQLITE_DONE);
-		sqlite3_reset(s);
-	}
+	return db;
+}
+
+/* Runs `insert` with the digests of two texts for ?1. */
+static void insert_two(
+	sqlite3 *db, const char *insert, const char *one, const char *two)
+{
+	struct window_sum sums[2];
+	sqlite3_stmt *s;
+
+	window_sum(one, strlen(one), &sums[0]);
+	window_sum(two, strlen(two), &sums[1]);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, insert, -1, &s, NULL), SQLITE_OK);
+	sqlite3_bind_blob(s, 1, sums, sizeof sums, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(s), SQLITE_DONE);
 	sqlite3_finalize(s);
-	sqlite3_close(db);
+}
+
+/* What the old ledgers of the tests below know is known, at the first opening
+ * and later. */
+static void assert_taken_over(void)
+{
+	struct err e = { 0 };
+	struct ledger *l;
+	int i;
+
 	for (i = 0; i < 2; i++) {
 		l = open_ledger();
 		assert_int_equal(seen(l, "t", NULL, "a"), 1);
@@ -292,6 +288,57 @@ static void one_of_version_2_is_taken_over(void **state)
 		assert_int_equal(ledger_attempts(l, "t", "b", &e), 2);
 		ledger_close(l);
 	}
+}
+
+#define OLD_ATTEMPTS                                                           \
+	"CREATE TABLE attempts(topic TEXT NOT NULL,"                           \
+	" event_id TEXT NOT NULL, n INTEGER NOT NULL,"                         \
+	" PRIMARY KEY(topic, event_id)) WITHOUT ROWID;"                        \
+	"INSERT INTO attempts VALUES ('t', 'b', 2);"
+
+/* As version 2 wrote it: a row for each commit. */
+static void one_of_version_2_is_taken_over(void **state)
+{
+	sqlite3 *db = old_ledger("CREATE TABLE digests(n INTEGER PRIMARY KEY,"
+				 " topic TEXT NOT NULL, field TEXT NOT NULL,"
+				 " sums BLOB NOT NULL);"
+				 "CREATE INDEX digests_order"
+				 " ON digests(topic, field, n);" OLD_ATTEMPTS
+				 "PRAGMA user_version = 2");
+
+	(void)state;
+	insert_two(db,
+		"INSERT INTO digests(topic, field, sums) VALUES ('t', '', ?1)",
+		"a", "x");
+	insert_two(db,
+		"INSERT INTO digests(topic, field, sums) VALUES ('t', '', ?1)",
+		"a", "y");
+	insert_two(db,
+		"INSERT INTO digests(topic, field, sums) VALUES ('t', 'f', ?1)",
+		"v", "w");
+	sqlite3_close(db);
+	assert_taken_over();
+}
+
+/* As version 3 wrote it: rings of 128 numbers, with larger chunks. */
+static void one_of_version_3_is_taken_over(void **state)
+{
+	sqlite3 *db =
+		old_ledger("CREATE TABLE rings(ring INTEGER PRIMARY KEY,"
+			   " topic TEXT NOT NULL, field TEXT NOT NULL,"
+			   " UNIQUE(topic, field));"
+			   "CREATE TABLE chunks(n INTEGER PRIMARY KEY,"
+			   " turn INTEGER NOT NULL, sums BLOB NOT NULL);"
+			   "INSERT INTO rings VALUES (1, 't', ''), (2, 't', "
+			   "'f');" OLD_ATTEMPTS "PRAGMA user_version = 3");
+
+	(void)state;
+	insert_two(
+		db, "INSERT INTO chunks VALUES (128 + 80, 80, ?1)", "a", "x");
+	insert_two(db, "INSERT INTO chunks VALUES (128 + 0, 81, ?1)", "a", "y");
+	insert_two(db, "INSERT INTO chunks VALUES (256 + 3, 3, ?1)", "v", "w");
+	sqlite3_close(db);
+	assert_taken_over();
 }
 
 /* A drain from cron records a little each time. */
@@ -373,6 +420,7 @@ int main(void)
 		TEST(one_goes_on_where_another_ended),
 		TEST(more_topics_than_are_kept_in_mind),
 		TEST(one_of_version_2_is_taken_over),
+		TEST(one_of_version_3_is_taken_over),
 		TEST(many_short_lives_do_not_make_it_grow),
 		TEST(its_files_are_ours_alone),
 		TEST(a_damaged_one_is_refused_and_left_alone),
