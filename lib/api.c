@@ -245,62 +245,81 @@ static void find_next(struct api_page *page, const struct dialect_listing *l)
 		page->next = position_text(l->frontier);
 	if (page->next == NULL)
 		page->next = position_text(l->next);
-	if (page->next == NULL && page->n)
-		page->next = position_text(page->events[page->n - 1].position);
+	if (page->next == NULL)
+		page->next = position_text(page->last);
 }
 
 /* Checks a page. Bytes that are no UTF-8 cost only the event that they are in,
  * so they are looked for once it is known that there are some. */
-static int check(struct api_page *page, struct slice *doc,
-	struct slice_ends *ends, bool *utf8, struct err *e)
+static int check(struct api_page *page, struct slice *doc, struct err *e)
 {
 	const char *text = buf_text(&page->text);
 	size_t bad, len = page->text.len;
 
-	*utf8 = slice_document_ends(text, len, SLICE_UTF8, doc, ends, &bad) ==
-		0;
-	if (*utf8)
+	page->utf8 = slice_document_ends(text, len, SLICE_UTF8, doc,
+			     &page->ends, &bad) == 0;
+	if (page->utf8)
 		return 0;
-	slice_ends_release(ends);
-	if (slice_document_ends(text, len, SLICE_ANY_BYTES, doc, ends, &bad) ==
-		0)
+	slice_ends_release(&page->ends);
+	if (slice_document_ends(
+		    text, len, SLICE_ANY_BYTES, doc, &page->ends, &bad) == 0)
 		return 0;
 	return err_set(e, EX_TEMPFAIL,
 		"the service's answer is no JSON (at byte %zu)", bad);
 }
 
-/* Finds the events of a page that was checked. */
-static int split(struct api *a, struct slice doc, struct slice_ends *ends,
-	bool utf8, struct api_page *page, struct err *e)
+void api_page_read(const struct api *a, struct api_page *page)
 {
-	struct event *ev;
+	size_t i;
+
+	page->events = xrealloc(NULL, page->n * sizeof *page->events);
+	for (i = 0; i < page->n; i++) {
+		struct event *ev = &page->events[i];
+		struct slice raw = page->raw[i];
+
+		event_read(raw, &page->ends, &a->dialect->names, ev);
+		ev->utf8 = page->utf8 || slice_utf8(raw.p, raw.len) == raw.len;
+		ev->one_line = !page->ends.lines;
+	}
+	free(page->raw);
+	page->raw = NULL;
+	slice_ends_release(&page->ends);
+}
+
+/* Finds the events of a page that was checked. */
+static int split(
+	struct api *a, struct slice doc, struct api_page *page, struct err *e)
+{
 	struct dialect_listing l = { 0 };
+	struct event last;
 	struct slice raw;
 	struct slice_walk w;
 	size_t cap = 0;
 
-	slice_walk_start(&w, doc, ends);
+	slice_walk_start(&w, doc, &page->ends);
 	if (a->dialect->page_answer(&w, &l, e) < 0)
 		return -1;
-	slice_walk_start(&w, l.events, ends);
+	slice_walk_start(&w, l.events, &page->ends);
 	while (slice_walk_next(&w, NULL, &raw)) {
 		if (page->n == EVENTS_MAX)
 			return err_set(e, EX_TEMPFAIL,
 				"the service's answer has more than %d events",
 				EVENTS_MAX);
-		if (page->n == cap) {
-			cap = cap ? cap * 2 : API_PAGE_LIMIT;
-			page->events = xrealloc(
-				page->events, cap * sizeof *page->events);
-		}
-		ev = &page->events[page->n];
-		if (event_read(raw, ends, &a->dialect->names, ev) < 0)
+		if (slice_kind(raw) != '{')
 			return err_set(e, EX_TEMPFAIL,
 				"the service's answer has an event that is no "
 				"object");
-		ev->utf8 = utf8 || slice_utf8(raw.p, raw.len) == raw.len;
-		ev->one_line = !ends->lines;
-		page->n++;
+		if (page->n == cap) {
+			cap = cap ? cap * 2 : API_PAGE_LIMIT;
+			page->raw =
+				xrealloc(page->raw, cap * sizeof *page->raw);
+		}
+		page->raw[page->n++] = raw;
+	}
+	if (page->n) {
+		event_read(page->raw[page->n - 1], &page->ends,
+			&a->dialect->names, &last);
+		page->last = last.position;
 	}
 	find_next(page, &l);
 	return 0;
@@ -362,18 +381,17 @@ static int take_page(
 {
 	const struct page_call *c = to;
 	struct api_page *page = c->page;
-	struct slice_ends ends = { 0 };
 	struct slice doc;
-	bool utf8;
 	int status = -1;
 
 	page->text = answer->body;
 	memset(&answer->body, 0, sizeof answer->body);
 	page->text.secret = false; /* it holds events, and no token */
 	send_ahead(a, c->p, &page->text);
-	if (check(page, &doc, &ends, &utf8, e) == 0)
-		status = split(a, doc, &ends, utf8, page, e);
-	slice_ends_release(&ends);
+	if (check(page, &doc, e) == 0)
+		status = split(a, doc, page, e);
+	if (status == 0 && !c->p->later)
+		api_page_read(a, page);
 	if (status < 0) {
 		api_page_release(page);
 		api_ahead_drop(a);
@@ -477,6 +495,8 @@ int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 void api_page_release(struct api_page *page)
 {
 	buf_release(&page->text);
+	slice_ends_release(&page->ends);
+	free(page->raw);
 	free(page->events);
 	free(page->next);
 	memset(page, 0, sizeof *page);

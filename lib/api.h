@@ -71,6 +71,12 @@ struct api_page {
 	struct buf text;
 	struct event *events;
 	size_t n;
+	struct slice last; /* position of the last event */
+	/* Until the events are read: each as it stands, and what is known of the
+	 * text. */
+	struct slice *raw;
+	struct slice_ends ends;
+	bool utf8;
 	long limit; /* that was asked for: fewer where so many were too large */
 	/* Where the next page starts, if that is another place than the page's
 	 * own start; NULL also where positions are numbers, and the greatest of
@@ -86,6 +92,10 @@ struct api_page {
 int api_page(struct api *a, const struct dialect_page *p, struct api_page *page,
 	struct err *e);
 void api_page_release(struct api_page *page);
+
+/* Reads the events of a page that was asked for with `later`, which has none
+ * before; in any thread. */
+void api_page_read(const struct api *a, struct api_page *page);
 
 /* No further page is wanted now: what was asked for ahead is given up. */
 void api_ahead_drop(struct api *a);

@@ -61,6 +61,7 @@ struct dialect_page {
 	 * has come, and the next api_page() finds its answer under way. 0: it
 	 * is not. */
 	size_t ahead_from;
+	bool later; /* the events are read by api_page_read() */
 };
 
 /* What a page says, borrowed from its text; p NULL where it is silent. */

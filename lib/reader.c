@@ -185,7 +185,8 @@ static void release(struct result *res)
 }
 
 /* Where the page behind this one starts, appended to `after`; false: that is not
- * known, it leads nowhere, or there is nothing in it yet. */
+ * known, it leads nowhere, or there is nothing in it yet. (Were its last event not
+ * the newest, some would come again.) */
 static bool behind(const struct dialect *d, const struct dialect_page *want,
 	const struct api_page *page, struct buf *after)
 {
@@ -200,8 +201,8 @@ static bool behind(const struct dialect *d, const struct dialect_page *want,
 		       strcmp(page->next, from) &&
 		       buf_str(after, page->next) == 0;
 	was = strtoll(from, NULL, 10);
-	last = greatest(page, was);
-	return last > was && buf_printf(after, "%" PRId64, last) == 0;
+	return slice_int(page->last, &last) && last > was &&
+	       buf_printf(after, "%" PRId64, last) == 0;
 }
 
 /* Makes the next page what is wanted; false: there is none to be read. */
@@ -220,10 +221,17 @@ static bool advance(struct reader *r, const struct result *res)
 	return more;
 }
 
+/* Bytes that it takes while it waits. */
+static size_t size_of(const struct api_page *page)
+{
+	return page->text.len + page->n * sizeof *page->raw +
+	       page->ends.n * sizeof *page->ends.list;
+}
+
 static void add(struct reader *r, const struct result *res)
 {
 	r->ready[r->n_ready++] = *res;
-	r->bytes += res->page.text.len;
+	r->bytes += size_of(&res->page);
 }
 
 /* There is a page, or something can be asked for again. */
@@ -336,6 +344,7 @@ void reader_ask(struct reader *r, const struct dialect_page *page, bool go_on)
 	r->want.topic = r->topic = copy(page->topic);
 	r->want.after = r->after = copy(page->after);
 	r->want.type = r->type = copy(page->type);
+	r->want.later = true;
 	r->before = 0;
 	r->asked = true;
 	r->go_on = go_on;
@@ -371,7 +380,7 @@ static struct result get(struct reader *r)
 
 	r->n_ready--;
 	memmove(r->ready, r->ready + 1, r->n_ready * sizeof *r->ready);
-	r->bytes -= res.page.text.len;
+	r->bytes -= size_of(&res.page);
 	pthread_cond_signal(&r->news);
 	return res;
 }
@@ -397,7 +406,7 @@ int reader_fd(const struct reader *r)
 
 int reader_take(struct reader *r, struct api_page *page, struct err *e)
 {
-	struct result res;
+	struct result res = { 0 };
 	uint64_t told;
 	int status = 0;
 
@@ -408,11 +417,14 @@ int reader_take(struct reader *r, struct api_page *page, struct err *e)
 	if (r->n_ready) {
 		res = get(r);
 		status = res.status < 0 ? -1 : 1;
-		if (status < 0)
-			*e = res.err;
-		else
-			*page = res.page;
 	}
 	pthread_mutex_unlock(&r->mutex);
-	return status;
+	if (status < 0)
+		*e = res.err;
+	if (status <= 0)
+		return status;
+	*page = res.page;
+	/* Not by the thread, which has more to do. */
+	api_page_read(r->api, page);
+	return 1;
 }

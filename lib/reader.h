@@ -19,7 +19,7 @@
 int reader_latest(struct api *api, const char *topic, struct buf *position,
 	struct err *e);
 
-enum { READER_AHEAD = 8, READER_BYTES = 1048576 };
+enum { READER_AHEAD = 6, READER_BYTES = 1048576 };
 
 struct reader;
 

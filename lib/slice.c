@@ -81,10 +81,19 @@ static const byte *container_end(const byte *p, const byte *end)
 static const byte *noted_end(struct slice_ends *ends, const byte *p)
 {
 	const char *at = (const char *)p;
-	size_t low = 0, high = ends->n, middle;
+	size_t low = 0, high = ends->n, middle, step = 8;
 
 	if (ends->next < high && ends->list[ends->next].at == at)
 		return (const byte *)ends->list[ends->next++].end;
+	/* Most likely it is not far behind. */
+	if (ends->next < high && ends->list[ends->next].at < at) {
+		for (low = ends->next;
+			step < high - low && ends->list[low + step].at < at;
+			step *= 2)
+			low += step;
+		if (step < high - low)
+			high = low + step + 1;
+	}
 	while (low < high) {
 		middle = low + (high - low) / 2;
 		if (ends->list[middle].at < at)
