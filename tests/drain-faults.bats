@@ -3,27 +3,18 @@
 
 load helper
 
-TOKEN='POST /auth/token status=200 body="{\"access_token\":\"t\",\"expires_at\":\"2099-01-01T00:00:00Z\"}"'
-
 # serve RULE…: a server with these rules, and credentials for it. The topic is
-# `t`, and its position 0.
+# `t`, and its position the oldest.
 serve() {
-	printf '%s\n' "$TOKEN" "$@" >"$HOME/plan"
+	printf '%s\n' "$TOKEN_RULE" "$@" >"$HOME/plan"
 	start_faults "$HOME/plan"
-	mkdir -p -m 700 "$HOME/.agentrux"
-	(
-		umask 077
-		jq -n --arg url "$FAULTS_URL" '{base_url: $url,
-			script_id: "scr_1", client_secret: "not-a-real-one"}' \
-			>"$HOME/.agentrux/credentials.json"
-		echo '{"t":0}' >"$HOME/.agentrux/waterline.json"
-	)
+	put_credentials
+	start_at "$OLDEST"
 }
 
-# events FROM TO [EXTRA]: a page.
-events() {
-	seq "$1" "$2" | jq -cs '{items: map({event_id: "e\(.)",
-		sequence_no: ., type: "m", payload: {n: .}}), next_cursor: null}'
+OLDEST=$(by_dialect 0 '""')
+start_at() {
+	(umask 077 && echo "{\"t\":$1}" >"$HOME/.agentrux/waterline.json")
 }
 
 page() { # NAME JSON: a file for file=
@@ -31,10 +22,21 @@ page() { # NAME JSON: a file for file=
 	echo "$HOME/$1"
 }
 
-EMPTY='GET */events* status=200 body="{\"items\":[]}"'
+EMPTY="GET */events* status=200 body='{\"$LIST\":[]}'"
 
+# behind N: the end of a request for what is behind the position N.
+behind() {
+	case $DIALECT.$1 in
+	classic.*) echo "after_sequence_no=$1" ;;
+	oauth.0) echo 'limit=100' ;;
+	*) echo "after=c$1" ;;
+	esac
+}
+
+# The number of the position; 0 where it is the oldest.
 position() {
-	jq -r .t "$HOME/.agentrux/waterline.json"
+	jq -r '.t | if type == "string" then ltrimstr("c") else . end |
+		if . == "" then 0 else . end' "$HOME/.agentrux/waterline.json"
 }
 
 numbers() {
@@ -50,18 +52,18 @@ drain() {
 
 @test "a token refused once is renewed, and nothing is lost" {
 	serve 'GET */events* status=401 body="{}"' \
-		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+		"GET */events* file=$(page one "$(a_page 1 2)")" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 2" ]
-	[ "$(requests 'POST /auth/token')" -eq 2 ]
+	[ "$(requests "POST $TOKEN_PATH")" -eq 2 ]
 }
 
 @test "500, a reset, a cut body and malformed JSON are tried again" {
 	serve 'GET */events* status=500' 'GET */events* reset' \
-		"GET */events* file=$(page one "$(events 1 2)") cut=50" \
-		'GET */events* status=200 body="{\"items\":[{]}"' \
-		'GET */events* status=200 body="{\"items\":7}"' \
-		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+		"GET */events* file=$(page one "$(a_page 1 2)") cut=50" \
+		"GET */events* status=200 body='{\"$LIST\":[{]}'" \
+		"GET */events* status=200 body='{\"$LIST\":7}'" \
+		"GET */events* file=$(page one "$(a_page 1 2)")" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 2" ]
 	[ "$(position)" = 2 ]
@@ -76,7 +78,7 @@ drain() {
 
 @test "an answer is not asked for again before Retry-After" {
 	serve 'GET */events* status=429 header="Retry-After: 2"' \
-		"GET */events* file=$(page one "$(events 1 1)")" "$EMPTY"
+		"GET */events* file=$(page one "$(a_page 1 1)")" "$EMPTY"
 	local t0=${EPOCHREALTIME/./}
 	drain
 	[ $((${EPOCHREALTIME/./} - t0)) -ge 2000000 ]
@@ -85,15 +87,15 @@ drain() {
 
 @test "an event twice in a page, and again in the next, is delivered once" {
 	local twice
-	twice=$(events 1 3 | jq -c '.items += [.items[1]]')
+	twice=$(a_page 1 3 | jq -c ".$LIST += [.${LIST}[1]]")
 	serve "GET */events* file=$(page one "$twice")" \
-		"GET */events* file=$(page two "$(events 2 5)")" "$EMPTY"
+		"GET */events* file=$(page two "$(a_page 2 5)")" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 2 3 4 5" ]
 }
 
 @test "a page that comes again and again ends, and is delivered once" {
-	serve "GET */events* file=$(page one "$(events 1 3)")"
+	serve "GET */events* file=$(page one "$(a_page 1 3)")"
 	run timeout 120 agentrux-drain t </dev/null
 	[ "$status" -eq 0 ]
 	[ "$(grep -c '"event_id"' <<<"$output")" -eq 3 ]
@@ -101,7 +103,7 @@ drain() {
 
 @test "an event without an id goes to dead/, and the others are delivered" {
 	local page
-	page=$(events 1 3 | jq -c 'del(.items[1].event_id)')
+	page=$(a_page 1 3 | jq -c "del(.${LIST}[1].event_id)")
 	serve "GET */events* file=$(page one "$page")" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 3" ]
@@ -110,7 +112,7 @@ drain() {
 }
 
 @test "an event that is not UTF-8 goes to dead/, and the others are delivered" {
-	events 1 3 | sed 's/"n":2/"n":2,"bad":"\xff\xfe"/' >"$HOME/one"
+	a_page 1 3 | sed 's/"n":2/"n":2,"bad":"\xff\xfe"/' >"$HOME/one"
 	serve "GET */events* file=$HOME/one" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 3" ]
@@ -118,8 +120,8 @@ drain() {
 }
 
 @test "a hint that comes while an empty page is on its way is not lost" {
-	serve "GET */events* until=$HOME/go body='{\"items\":[]}'" \
-		"GET */events* file=$(page one "$(events 1 2)")" "$EMPTY"
+	serve "GET */events* until=$HOME/go body='{\"$LIST\":[]}'" \
+		"GET */events* file=$(page one "$(a_page 1 2)")" "$EMPTY"
 	(
 		wait_for 10 test -e "$FAULTS_LOG/0002.req"
 		echo '{"topic_id":"t","hint":"event"}'
@@ -130,7 +132,7 @@ drain() {
 
 @test "an event that brings no way on does not make it ask for ever" {
 	local page
-	page=$(events 1 2 | jq -c 'del(.items[].sequence_no)')
+	page=$(a_page 1 2 | jq -c "del(.${LIST}[].$POSITION, .next)")
 	serve "GET */events* file=$(page one "$page")"
 	run timeout 120 agentrux-drain t </dev/null
 	[ "$status" -eq 0 ]
@@ -139,8 +141,9 @@ drain() {
 
 @test "one topic in trouble does not hold up another" {
 	serve 'GET /topics/a/events* status=503' \
-		"GET /topics/b/events* file=$(page one "$(events 1 1)")" "$EMPTY"
-	(umask 077 && echo '{"a":0,"b":0}' >"$HOME/.agentrux/waterline.json")
+		"GET /topics/b/events* file=$(page one "$(a_page 1 1)")" "$EMPTY"
+	(umask 077 && echo "{\"a\":$OLDEST,\"b\":$OLDEST}" \
+		>"$HOME/.agentrux/waterline.json")
 	agentrux-drain a b </dev/null >"$HOME/out" 2>"$HOME/err" 3>&- &
 	PIDS+=("$!")
 	wait_for 3 test -s "$HOME/out"
@@ -148,16 +151,18 @@ drain() {
 }
 
 @test "a jump in sequence_no is reported with the range that was lost" {
-	serve "GET */events* file=$(page one "$(events 1 2)")" \
-		"GET */events* file=$(page two "$(events 7 8)")" "$EMPTY"
+	classic_only "positions are numbers there"
+	serve "GET */events* file=$(page one "$(a_page 1 2)")" \
+		"GET */events* file=$(page two "$(a_page 7 8)")" "$EMPTY"
 	drain
 	[ "$(numbers)" = "1 2 7 8" ]
 	grep -q '3 to 6' "$HOME/err"
 }
 
 @test "--on-gap stop delivers what lies before a gap, ends with 65, and stays there" {
-	serve "GET */events?limit=100&after_sequence_no=0 file=$(page one "$(events 1 3 | jq -c 'del(.items[2])')")" \
-		"GET */events?limit=100&after_sequence_no=2 file=$(page two "$(events 7 8)")" "$EMPTY"
+	classic_only "positions are numbers there"
+	serve "GET */events?limit=100&after_sequence_no=0 file=$(page one "$(a_page 1 3 | jq -c 'del(.items[2])')")" \
+		"GET */events?limit=100&after_sequence_no=2 file=$(page two "$(a_page 7 8)")" "$EMPTY"
 	run -65 drain --on-gap stop
 	[ "$(numbers)" = "1 2" ]
 	[ "$(position)" = 2 ]
@@ -171,7 +176,8 @@ drain() {
 }
 
 @test "--on-gap stop ends a drain that follows hints, too" {
-	serve "GET */events* file=$(page one "$(events 1 2 | jq -c '.items[1].sequence_no = 5')")" "$EMPTY"
+	classic_only "positions are numbers there"
+	serve "GET */events* file=$(page one "$(a_page 1 2 | jq -c '.items[1].sequence_no = 5')")" "$EMPTY"
 	mkfifo "$HOME/hints"
 	exec 5<>"$HOME/hints"
 	run -65 timeout 200 agentrux-drain --on-gap stop t <"$HOME/hints" 5>&-
@@ -183,13 +189,13 @@ drain() {
 	local deep odd
 	deep=$(printf '[%.0s' $(seq 5000))$(printf ']%.0s' $(seq 5000))
 	odd='{"a":9007199254740993,"b":1.0,"c":1e400,"d":"a\u0000b","e":"\ud800","f":"日本語"}'
-	serve "GET */events* file=$(page one "{\"items\":[{\"event_id\":\"e1\",\"sequence_no\":1,\"type\":\"m\",\"payload\":[$odd,$deep]}]}")" "$EMPTY"
+	serve "GET */events* file=$(page one "{\"$LIST\":[{\"event_id\":\"e1\",\"$POSITION\":1,\"type\":\"m\",\"payload\":[$odd,$deep]}]}")" "$EMPTY"
 	drain
 	grep -qF "\"payload\":[$odd,$deep]" "$HOME/out"
 }
 
 @test "a page of more events than anybody asks for is not taken" {
-	serve "GET */events* file=$(page many "{\"items\":[{}$(printf ',{}%.0s' $(seq 10000))]}")"
+	serve "GET */events* file=$(page many "{\"$LIST\":[{}$(printf ',{}%.0s' $(seq 10000))]}")"
 	run -75 --separate-stderr agentrux-drain --retry-time 0 --from oldest t </dev/null
 	[ -z "$output" ]
 	[[ $stderr == *"has more than 10000 events"* ]]
@@ -197,9 +203,10 @@ drain() {
 }
 
 @test "a kill before the position is saved repeats nothing, however many events were our own" {
+	classic_only "the other service leaves them out itself"
 	local at rules=() n status=0 log=$HOME/changes
 	for ((at = 0; at < 14000; at += 1000)); do
-		page "at-$at" "$(events $((at + 1)) $((at + 1000)) | jq -c '.items |=
+		page "at-$at" "$(a_page $((at + 1)) $((at + 1000)) | jq -c '.items |=
 			map(.producer_script = if .sequence_no <= 11000 then "scr_1"
 				else "scr_2" end)')" >/dev/null
 		rules+=("GET *after_sequence_no=$at file=$HOME/at-$at")
@@ -211,7 +218,7 @@ drain() {
 	[ "$(wc -l <"$HOME/out")" -eq 3000 ]
 	n=$(grep -n 'openat waterline.json.new' "$log" | head -1 | cut -d: -f1)
 	rm "$HOME/.agentrux"/ledger.db*
-	echo '{"t":0}' >"$HOME/.agentrux/waterline.json"
+	start_at 0
 	env ABORT_AT="$n" LD_PRELOAD="$BUILD/tests/abort-at.so" \
 		agentrux-drain --exclude-self t </dev/null >"$HOME/out" || status=$?
 	[ "$status" -eq 137 ]
@@ -227,15 +234,16 @@ drain() {
 long_topic() {
 	local at
 	for at in 0 100 200 300 400; do
-		page "at-$at" "$(events $((at + 1)) $((at < 400 ? at + 100 : 430)) |
-			jq -c ".items |= map(${1:-.})")" >/dev/null
-		echo "GET *after_sequence_no=$at file=$HOME/at-$at"
+		page "at-$at" "$(a_page $((at + 1)) $((at < 400 ? at + 100 : 430)) |
+			jq -c ".$LIST |= map(${1:-.})")" >/dev/null
+		echo "GET *$(behind "$at") file=$HOME/at-$at"
 	done
 }
 
 # Positions that pages were asked for from.
 asked() {
-	sed -sn '1s/.*after_sequence_no=\([0-9]*\).*/\1/p' "$FAULTS_LOG"/*.req |
+	sed -snE "1s/.*[?&]limit=.*(after_sequence_no=|after=c)([0-9]+) .*/\\2/p
+		1s/.*order=asc&limit=[0-9]+ .*/0/p" "$FAULTS_LOG"/*.req |
 		sort -n | paste -sd' ' -
 }
 
@@ -262,6 +270,7 @@ asked() {
 }
 
 @test "what waits for a slow reader takes no more memory than it counts for" {
+	classic_only "the other service leaves them out itself"
 	local i rules=()
 	head -c 700000 /dev/zero | tr '\0' x >"$HOME/x"
 	# Of ten events of 700 KB each nine are our own.
@@ -285,8 +294,8 @@ asked() {
 
 @test "a full page that turns out to be broken is asked for again, and what is behind it, too" {
 	mapfile -t rules < <(long_topic)
-	sed 's/"items":\[/"items":[[/' "$HOME/at-100" >"$HOME/broken"
-	serve "GET *after_sequence_no=100 file=$HOME/broken" "${rules[@]}" "$EMPTY"
+	sed "s/\"$LIST\":\[/&[/" "$HOME/at-100" >"$HOME/broken"
+	serve "GET *$(behind 100) file=$HOME/broken" "${rules[@]}" "$EMPTY"
 	drain
 	[ "$(numbers)" = "$(seq -s' ' 430)" ]
 	# What is behind it was asked for before it was looked at.
@@ -294,28 +303,31 @@ asked() {
 }
 
 @test "a payload that looks like a position costs one request, and nothing else" {
-	mapfile -t rules < <(long_topic '.payload.sequence_no = 7')
+	mapfile -t rules < <(long_topic ".payload.$(by_dialect \
+		'sequence_no = 7' 'after = "c7"')")
 	serve "${rules[@]}" "$EMPTY"
 	drain
 	[ "$(numbers)" = "$(seq -s' ' 430)" ]
-	[ "$(asked)" = "0 7 100 200 300 400 430" ]
+	# In oauth where the next page starts stands behind all payloads.
+	[ "$(asked)" = "$(by_dialect '0 7 100' '0 100') 200 300 400 430" ]
 }
 
 @test "white space between tokens cannot break a line" {
-	serve "GET */events* file=$(page one "$(events 1 2 | jq .)")" "$EMPTY"
+	serve "GET */events* file=$(page one "$(a_page 1 2 | jq .)")" "$EMPTY"
 	drain
 	[ "$(wc -l <"$HOME/out")" -eq 2 ]
 	[ "$(numbers)" = "1 2" ]
 }
 
 @test "where the oldest events are listed first, the end is still found in few requests" {
+	classic_only "the other service says which is the newest"
 	# 1,000 events of a server that begins with the oldest.
 	local rules
 	rules=$(seq 0 999 | sed 's#.*#GET */events?limit=1\&after_sequence_no=& body="{\\"items\\":[{\\"event_id\\":\\"e\\",\\"sequence_no\\":NEXT&}]}"#' |
 		awk '{ match($0, /NEXT[0-9]+/); n = substr($0, RSTART + 4, RLENGTH - 4) + 1
 			sub(/NEXT[0-9]+/, n); print }')
-	serve "GET */events?limit=100 file=$(page one "$(events 1 100)")" \
-		"GET */events?limit=100&after_sequence_no=100 file=$(page two "$(events 101 200)")" \
+	serve "GET */events?limit=100 file=$(page one "$(a_page 1 100)")" \
+		"GET */events?limit=100&after_sequence_no=100 file=$(page two "$(a_page 101 200)")" \
 		"$rules" "$EMPTY"
 	rm "$HOME/.agentrux/waterline.json"
 	drain

@@ -120,6 +120,21 @@ CLIENT=$(by_dialect '' '"client_id":"crd_1",')
 TOKEN_PATH=$(by_dialect /auth/token /oauth/token)
 TOKEN_RULE="POST $TOKEN_PATH body='{\"access_token\":\"tok-canary\",\"expires_in\":600}'"
 
+# a_page FROM TO: a page of the events N with the id eN and the payload {"n":N} at
+# position N. What is in it is called $LIST, and its position $POSITION.
+LIST=$(by_dialect items events)
+POSITION=$(by_dialect sequence_no cursor)
+a_page() {
+	seq "$1" "$2" | jq -cs --arg d "$DIALECT" --arg to "$2" '
+		map({event_id: "e\(.)"} +
+			if $d == "classic" then {sequence_no: ., type: "m"}
+			else {cursor: "c\(.)", event_type: "m"} end +
+			{payload: {n: .}}) |
+		if $d == "classic" then {items: ., next_cursor: null}
+		else {events: .,
+			next: {after: "c\($to)", has_more: (length > 0)}} end'
+}
+
 # put_credentials: such as an activation leaves, for whatever server.
 put_credentials() {
 	mkdir -p -m 700 "$HOME/.agentrux"

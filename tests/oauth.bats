@@ -163,20 +163,6 @@ drain() {
 	[ "$(position)" = n2 ]
 }
 
-@test "a full page that turns out to be broken is asked for again, and what is behind it, too" {
-	local ids
-	mapfile -t ids < <(printf 'evt_%d:c1\n' {1..210})
-	page two '{"after":"n2","has_more":true}' "${ids[@]:100:100}" >/dev/null
-	sed 's/"events":\[/"events":[[/' "$HOME/two" >"$HOME/broken"
-	serve "GET *limit=100 file=$(page one '{"after":"n1","has_more":true}' "${ids[@]:0:100}")" \
-		"GET *after=n1 file=$HOME/broken" "GET *after=n1 file=$HOME/two" \
-		"GET *after=n2 file=$(page three '{"after":"n3","has_more":false}' "${ids[@]:200}")" "$EMPTY"
-	[ "$(drain --from oldest)" = "$(seq -f evt_%g -s' ' 210)" ]
-	# What is behind it was asked for before it was looked at.
-	[ "$(asked after= | sed 's/.*after=//' | sort | paste -sd' ')" = "n1 n1 n2 n2" ]
-	[ "$(position)" = n3 ]
-}
-
 @test "events out of order, and a kill in the middle, lose and repeat nothing" {
 	serve "GET */events?order=asc&limit=100&after=c0 file=$(page one '{"after":"c4","has_more":false}' evt_1:c1 evt_3:c3 evt_4:c4 evt_2:c2)" \
 		"$EMPTY"

@@ -66,14 +66,7 @@ newest() {
 # page FROM TO [FILTER]: a file with these events, as the dialect has them.
 page() {
 	local file=$HOME/page.$1-$2.${#3}
-	seq "$1" "$2" | jq -cs --arg d "$DIALECT" --arg to "$2" '
-		map({event_id: "e\(.)", payload: {n: .}} +
-			if $d == "classic" then {sequence_no: ., type: "m"}
-			else {cursor: "c\(.)", event_type: "m"} end) |
-		if $d == "classic" then {items: ., next_cursor: null}
-		else {events: .,
-			next: {after: "c\($to)", has_more: (length > 0)}} end |
-		'"${3:-.}" >"$file"
+	a_page "$1" "$2" | jq -c "${3:-.}" >"$file"
 	echo "$file"
 }
 
