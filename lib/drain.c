@@ -476,17 +476,22 @@ static bool can_read(const struct run *r, const struct queue *q)
 static long how_long(struct run *r, int64_t now)
 {
 	long wait = delivery_wait_ms(r->delivery);
+	bool room = delivery_has_room(r->delivery);
 	size_t i;
 
 	/* A reader was quick to make room behind this turn's back. */
-	if (r->full && delivery_has_room(r->delivery))
+	if (r->full && room)
 		return 0;
 	for (i = 0; i < r->n_topics; i++) {
-		const struct queue *q = r->topics[i];
+		struct queue *q = r->topics[i];
 		int64_t due = queue_due(q, r->looked_ms);
 
 		/* The room for it came after this turn had looked. */
 		if (can_read(r, q))
+			return 0;
+		/* Or what it waited for, of its conversation, was taken. */
+		if (room && !delivery_is_dear(r->delivery) &&
+			queue_next(q, r->looked_ms, enough(r)))
 			return 0;
 		if (due >= 0)
 			wait = sooner(wait, due - now);

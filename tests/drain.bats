@@ -398,6 +398,20 @@ handler() {
 	[ "$(grep -c '> GET .*/events?' "$HOME/said")" -le 40 ]
 }
 
+@test "--key and --dedup print as well: what waits for one that was taken follows" {
+	local i
+	prepare
+	for i in {1..90}; do echo "{\"n\":$i,\"k\":\"a\"}"; done |
+		agentrux-publish "$T" --lines >/dev/null
+	timeout 20 agentrux-drain --from oldest --key k "$T" </dev/null |
+		cat >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = "$(seq -s' ' 90)" ]
+	agentrux-waterline oldest "$T"
+	timeout 20 agentrux-drain --dedup k "$T" </dev/null | cat >"$HOME/out"
+	[ "$(numbers "$HOME/out")" = 1 ]
+	[ "$(position)" = 90 ]
+}
+
 @test "--key keeps a conversation in order and lets others run beside it" {
 	prepare
 	for n in 1 2 3; do
