@@ -85,6 +85,17 @@ drain() {
 	[ "$(numbers)" = 1 ]
 }
 
+@test "connections that died between requests cost no attempt, however many" {
+	local i rules=()
+	for i in {0..11}; do
+		rules+=("GET */events* file=$(page "p$i" \
+			"$(a_page $((2 * i + 1)) $((2 * i + 2)))")" 'GET */events* close')
+	done
+	serve "${rules[@]}" "$EMPTY"
+	drain --limit 2 --retry-time 0
+	[ "$(numbers)" = "$(seq -s' ' 24)" ]
+}
+
 @test "an event twice in a page, and again in the next, is delivered once" {
 	local twice
 	twice=$(a_page 1 3 | jq -c ".$LIST += [.${LIST}[1]]")
