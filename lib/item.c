@@ -20,11 +20,33 @@ static char *put_text(char **at, struct slice s, size_t max)
 	return text;
 }
 
-/* With the texts of the event; each of them is no longer than it stands there. */
-struct item *item_new(const struct event *ev, struct slice position)
+/* Each text is no longer than it stands in the event. */
+static size_t size_of(const struct event *ev, struct slice position)
 {
-	struct item *it = xcalloc(
-		1, sizeof *it + ev->id.len + ev->type.len + position.len + 3);
+	const size_t unit = _Alignof(struct item);
+	size_t size = sizeof(struct item) + ev->id.len + ev->type.len +
+		      position.len + 3;
+
+	return (size + unit - 1) / unit * unit;
+}
+
+static struct item *make(struct item_page *page, size_t size)
+{
+	struct item *it;
+
+	if (page == NULL)
+		return xcalloc(1, size);
+	it = (struct item *)(void *)(page->memory + page->used);
+	page->used += size;
+	page->users++;
+	it->page = page;
+	return it;
+}
+
+struct item *item_new(
+	struct item_page *page, const struct event *ev, struct slice position)
+{
+	struct item *it = make(page, size_of(ev, position));
 	char *at = it->texts;
 
 	it->id = put_text(&at, ev->id, ID_MAX);
@@ -47,16 +69,17 @@ void item_free(struct item *it)
 	item_drop_line(it);
 	free(it->page_end);
 	free(it->letter);
-	free(it);
+	if (it->page)
+		item_page_leave(it->page);
+	else
+		free(it);
 }
 
 void item_drop_line(struct item *it)
 {
-	if (it->text)
-		item_text_leave(it->text);
-	else
+	if (!it->in_page)
 		free(it->line);
-	it->text = NULL;
+	it->in_page = false;
 	it->line = NULL;
 	it->len = 0;
 }
@@ -65,29 +88,34 @@ void item_own_line(struct item *it)
 {
 	char *own;
 
-	if (it->text == NULL)
+	if (!it->in_page)
 		return;
 	own = xrealloc(NULL, it->len);
 	memcpy(own, it->line, it->len);
 	it->line = own;
-	item_text_leave(it->text);
-	it->text = NULL;
+	it->in_page = false;
 }
 
-struct item_text *item_text_new(struct buf *text)
+struct item_page *item_page_new(
+	struct buf *text, const struct event *events, size_t n)
 {
-	struct item_text *t = xcalloc(1, sizeof *t);
+	struct item_page *page = xcalloc(1, sizeof *page);
+	size_t i, size = 0;
 
-	t->text = *text;
-	t->users = 1;
+	for (i = 0; i < n; i++)
+		size += size_of(&events[i], events[i].position);
+	page->memory = xcalloc(1, size);
+	page->text = *text;
+	page->users = 1;
 	memset(text, 0, sizeof *text);
-	return t;
+	return page;
 }
 
-void item_text_leave(struct item_text *t)
+void item_page_leave(struct item_page *page)
 {
-	if (--t->users)
+	if (--page->users)
 		return;
-	buf_release(&t->text);
-	free(t);
+	buf_release(&page->text);
+	free(page->memory);
+	free(page);
 }

@@ -20,9 +20,12 @@ enum item_state {
 
 struct queue;
 
-/* A text that the lines of several items stand in: freed with the last of them. */
-struct item_text {
+/* What the items of a page share, if they are settled in order: their memory, and
+ * the page's text, for their lines to stand in. It ends with the last of them. */
+struct item_page {
 	struct buf text;
+	char *memory;
+	size_t used;
 	size_t users; /* items, and whoever has made it */
 };
 
@@ -35,7 +38,8 @@ struct item {
 	char *page_end;
 	char *line; /* with its newline; let go once settled */
 	size_t len;
-	struct item_text *text; /* that it stands in; NULL: it is its own */
+	bool in_page;		/* it stands in the page's text */
+	struct item_page *page; /* NULL: the item has memory of its own */
 	char *letter; /* its file in dead/; NULL: it was read from the topic */
 	struct window_sum sum;			/* of the id */
 	struct chain_link same_key, same_value; /* of the fields in the rules */
@@ -53,8 +57,10 @@ struct item {
 };
 
 /* With the texts of the event, and with `position` for its position (p NULL:
- * none); the rest is zero. */
-struct item *item_new(const struct event *ev, struct slice position);
+ * none); the rest is zero. `page`: one that was made for this event, too, or
+ * NULL. */
+struct item *item_new(
+	struct item_page *page, const struct event *ev, struct slice position);
 void item_free(struct item *it);
 
 /* The line is no longer needed. */
@@ -63,8 +69,9 @@ void item_drop_line(struct item *it);
 /* Makes the line one of its own. */
 void item_own_line(struct item *it);
 
-/* Takes what is in the buffer over. */
-struct item_text *item_text_new(struct buf *text);
-void item_text_leave(struct item_text *t);
+/* For items of these events, with what is in the buffer, which it takes over. */
+struct item_page *item_page_new(
+	struct buf *text, const struct event *events, size_t n);
+void item_page_leave(struct item_page *page);
 
 #endif

@@ -72,8 +72,7 @@ struct queue {
 	struct window values_done; /* of the dedup field */
 	bool loaded;		   /* what the ledger knows is in them */
 	bool tried;		   /* it knows failed attempts */
-	struct item_text
-		*adding; /* the page that is, if lines may stay in it */
+	struct item_page *adding;  /* the page that is, if its items share it */
 	struct dead_list letters;
 	size_t stayed; /* letters that were not done */
 	size_t unrecorded;

@@ -132,12 +132,11 @@ static const char *defect(const struct event *ev, const char *id)
 static void make_line(struct queue *q, struct item *it, const struct event *ev)
 {
 	struct buf line = BUF_INIT(QUEUE_LINE_MAX);
-	struct item_text *page = q->adding;
+	char *text = it->page ? it->page->text.data : NULL;
 
-	if (page && ev->one_line && ev->topic.p) {
-		it->text = page;
-		it->text->users++;
-		it->line = page->text.data + (ev->raw.p - page->text.data);
+	if (text && ev->one_line && ev->topic.p) {
+		it->in_page = true;
+		it->line = text + (ev->raw.p - text);
 		it->line[ev->raw.len] = '\n';
 		it->len = ev->raw.len + 1;
 		return;
@@ -147,18 +146,21 @@ static void make_line(struct queue *q, struct item *it, const struct event *ev)
 	it->line = buf_detach(&line);
 }
 
-/* A page of which little is needed would take more memory than it counts for. */
-static void part_with(struct item_text *page, struct item *it)
+/* Done adding a page. Little of its text being needed, it would take more memory
+ * than it counts for. */
+static void part_with(struct item_page *page, struct item *it)
 {
 	struct item *i;
 	size_t used = 0;
 
 	for (i = it; i; i = i->next)
-		used += i->text == page ? i->len : 0;
-	for (i = it; i && used < page->text.len / 4 * 3; i = i->next)
-		if (i->text == page)
+		used += i->in_page ? i->len : 0;
+	if (used < page->text.len / 4 * 3) {
+		for (i = it; i; i = i->next)
 			item_own_line(i);
-	item_text_leave(page);
+		buf_release(&page->text);
+	}
+	item_page_leave(page);
 }
 
 /* Fills what is to be delivered. */
@@ -210,7 +212,7 @@ static int add_new(struct queue *q, const struct event *ev, struct err *e)
 
 	if (numbered && slice_int(position, &number) && !go_on_to(q, number))
 		return 0;
-	it = item_new(ev, position);
+	it = item_new(q->adding, ev, position);
 	old = it->id && !window_add(&q->ids_seen, &it->sum);
 	q->repeated = old ? q->repeated + 1 : 0;
 	if (!old || numbered)
@@ -271,8 +273,7 @@ int queue_add(struct queue *q, struct api_page *page, struct err *e)
 	size_t i;
 
 	if (q->rules->in_order)
-		q->adding = item_text_new(&page->text);
-
+		q->adding = item_page_new(&page->text, page->events, page->n);
 	if (page->lost)
 		pass_gap(q,
 			"the events behind the position, which has aged out,");
@@ -326,11 +327,11 @@ static int add_letter(struct queue *q, const char *name, struct err *e)
 	read_letter(q, letter.event, &ev);
 	if (q->rules->type && !slice_is(ev.type, q->rules->type))
 		goto out;
-	it = item_new(&ev, ev.position);
+	it = item_new(NULL, &ev, ev.position);
 	if (it->id == NULL) {
 		item_free(it);
 		ev.id = (struct slice){ quoted, strlen(quoted) };
-		it = item_new(&ev, ev.position);
+		it = item_new(NULL, &ev, ev.position);
 	}
 	it->letter = xstrdup(name);
 	prepare(q, it, &ev, e);
