@@ -300,22 +300,26 @@ static int record(struct queue *q, bool sync, struct err *e)
 static void pop(struct queue *q)
 {
 	bool numeric = q->rules->dialect->numeric;
-	struct item *it;
-	const char *to;
+	const char *at, *reached = NULL;
+	struct item *it, *end = q->head;
 
-	while ((it = q->head) && it->state == ITEM_SETTLED) {
-		to = numeric ? it->position : it->page_end;
-		if (to)
-			buf_set(&q->reached, to);
+	for (; end && end->state == ITEM_SETTLED; end = end->next) {
+		at = numeric ? end->position : end->page_end;
+		if (at)
+			reached = at;
+	}
+	if (reached)
+		buf_set(&q->reached, reached);
+	while ((it = q->head) != end) {
 		q->head = it->next;
-		if (q->head == NULL)
-			q->tail = NULL;
 		if (q->first == it)
 			q->first = q->head;
 		q->n--;
 		q->popped++;
 		item_free(it);
 	}
+	if (q->head == NULL)
+		q->tail = NULL;
 }
 
 bool queue_is_unsaved(const struct queue *q)
