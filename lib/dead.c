@@ -149,8 +149,10 @@ int dead_list(const struct statedir *home, const char *topic,
 	size_t n = 0, i;
 	int fd, r = open_folder(home, topic, &folder, e);
 
-	if (r <= 0)
+	if (r <= 0) {
+		statedir_close(&folder);
 		return r;
+	}
 	fd = openat(folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		dir = fdopendir(fd);
