@@ -55,13 +55,18 @@ int event_read(struct slice raw, struct slice_ends *ends,
 	return 0;
 }
 
+size_t event_line_max(const struct event *ev, const char *topic)
+{
+	return ev->raw.len + strlen(topic) + LINE_EXTRA;
+}
+
 int event_line(const struct event *ev, const char *topic, struct buf *out)
 {
 	struct slice rest = ev->raw, first;
 	struct slice_walk w;
 
 	/* At once: the line is about as long as the event. */
-	if (buf_room(out, rest.len + strlen(topic) + LINE_EXTRA) == NULL)
+	if (buf_room(out, event_line_max(ev, topic)) == NULL)
 		return -1;
 	if (ev->topic.p == NULL) {
 		slice_walk_start(&w, ev->raw, NULL);

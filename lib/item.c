@@ -64,15 +64,51 @@ struct item *item_new(
 	return it;
 }
 
+/* No item is left, nor whoever has made the page. */
+static void leave(struct item_page *page)
+{
+	if (--page->users)
+		return;
+	buf_release(&page->lines);
+	free(page->memory);
+	free(page);
+}
+
 void item_free(struct item *it)
 {
 	item_drop_line(it);
 	free(it->page_end);
 	free(it->letter);
 	if (it->page)
-		item_page_leave(it->page);
+		leave(it->page);
 	else
 		free(it);
+}
+
+/* Behind the event in its page stands a byte of which nothing is needed. */
+static void use_as_it_came(struct item *it, const struct event *ev)
+{
+	char *text = it->page->lines.data;
+
+	it->line = text + (ev->raw.p - text);
+	it->line[ev->raw.len] = '\n';
+	it->len = ev->raw.len + 1;
+}
+
+void item_make_line(struct item *it, const struct event *ev, const char *topic)
+{
+	struct buf own = BUF_INIT(event_line_max(ev, topic));
+	struct buf *lines = it->page ? &it->page->lines : &own;
+	size_t at = lines->len;
+
+	it->in_page = it->page != NULL;
+	if (it->page && it->page->as_it_came) {
+		use_as_it_came(it, ev);
+		return;
+	}
+	event_line(ev, topic, lines);
+	it->line = lines->data + at;
+	it->len = lines->len - at;
 }
 
 void item_drop_line(struct item *it)
@@ -84,7 +120,8 @@ void item_drop_line(struct item *it)
 	it->len = 0;
 }
 
-void item_own_line(struct item *it)
+/* Makes the line one of its own. */
+static void own_line(struct item *it)
 {
 	char *own;
 
@@ -96,26 +133,44 @@ void item_own_line(struct item *it)
 	it->in_page = false;
 }
 
-struct item_page *item_page_new(
-	struct buf *text, const struct event *events, size_t n)
+struct item_page *item_page_new(struct buf *text, const struct event *events,
+	size_t n, const char *topic)
 {
 	struct item_page *page = xcalloc(1, sizeof *page);
-	size_t i, size = 0;
+	size_t i, size = 0, room = 0;
 
-	for (i = 0; i < n; i++)
-		size += size_of(&events[i], events[i].position);
-	page->memory = xcalloc(1, size);
-	page->text = *text;
 	page->users = 1;
-	memset(text, 0, sizeof *text);
+	page->as_it_came = true;
+	for (i = 0; i < n; i++) {
+		size += size_of(&events[i], events[i].position);
+		room += event_line_max(&events[i], topic);
+		page->as_it_came &= events[i].one_line && events[i].topic.p;
+	}
+	page->memory = xcalloc(1, size);
+	if (page->as_it_came) {
+		page->lines = *text;
+		memset(text, 0, sizeof *text);
+	} else {
+		/* At once, for the lines must stay where they are. */
+		page->lines = (struct buf)BUF_INIT(room);
+		buf_room(&page->lines, room);
+	}
 	return page;
 }
 
-void item_page_leave(struct item_page *page)
+void item_page_made(struct item_page *page, struct item *it)
 {
-	if (--page->users)
-		return;
-	buf_release(&page->text);
-	free(page->memory);
-	free(page);
+	struct item *i;
+	size_t used = 0;
+
+	for (i = it; i; i = i->next)
+		used += i->in_page ? i->len : 0;
+	/* Little of it being needed, it would take more memory than it counts
+	 * for. */
+	if (used < page->lines.cap / 4 * 3) {
+		for (i = it; i; i = i->next)
+			own_line(i);
+		buf_release(&page->lines);
+	}
+	leave(page);
 }

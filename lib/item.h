@@ -21,9 +21,11 @@ enum item_state {
 struct queue;
 
 /* What the items of a page share, if they are settled in order: their memory, and
- * the page's text, for their lines to stand in. It ends with the last of them. */
+ * that of their lines, which is the page's own text where its events stand there
+ * as their lines are to be. It ends with the last of them. */
 struct item_page {
-	struct buf text;
+	struct buf lines;
+	bool as_it_came; /* that is the text of the page */
 	char *memory;
 	size_t used;
 	size_t users; /* items, and whoever has made it */
@@ -38,7 +40,7 @@ struct item {
 	char *page_end;
 	char *line; /* with its newline; let go once settled */
 	size_t len;
-	bool in_page;		/* it stands in the page's text */
+	bool in_page;		/* it stands in the page's lines */
 	struct item_page *page; /* NULL: the item has memory of its own */
 	char *letter; /* its file in dead/; NULL: it was read from the topic */
 	struct window_sum sum;			/* of the id */
@@ -63,15 +65,17 @@ struct item *item_new(
 	struct item_page *page, const struct event *ev, struct slice position);
 void item_free(struct item *it);
 
+/* Makes the line of its event; `topic` as for event_line(). */
+void item_make_line(struct item *it, const struct event *ev, const char *topic);
+
 /* The line is no longer needed. */
 void item_drop_line(struct item *it);
 
-/* Makes the line one of its own. */
-void item_own_line(struct item *it);
+/* For items of these events; takes the page's text over if it is of use. */
+struct item_page *item_page_new(struct buf *text, const struct event *events,
+	size_t n, const char *topic);
 
-/* For items of these events, with what is in the buffer, which it takes over. */
-struct item_page *item_page_new(
-	struct buf *text, const struct event *events, size_t n);
-void item_page_leave(struct item_page *page);
+/* No more items come; those of the page are `it` and what follows it. */
+void item_page_made(struct item_page *page, struct item *it);
 
 #endif

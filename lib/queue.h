@@ -9,8 +9,8 @@
  * So a kill at any instant loses no event, and repeats none that was recorded.
  *
  * Ceilings: QUEUE_ITEMS unsettled or waiting to be counted, QUEUE_BYTES of
- * lines, or a third more where these stay in their pages; queue_has_room() says
- * whether a page may be added. */
+ * lines, or a third more where these share the memory of their pages;
+ * queue_has_room() says whether a page may be added. */
 #ifndef AGENTRUX_QUEUE_H
 #define AGENTRUX_QUEUE_H
 
@@ -32,7 +32,6 @@ enum {
 	QUEUE_ITEMS = 1000,
 	QUEUE_BYTES = 16777216,
 	QUEUE_WINDOW = 10000, /* ids and values in mind while it is open */
-	QUEUE_LINE_MAX = 2 * DIALECT_EVENT_MAX, /* of one event */
 };
 
 /* What is the same for all topics of a drain. */

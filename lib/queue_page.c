@@ -127,42 +127,6 @@ static const char *defect(const struct event *ev, const char *id)
 	return NULL;
 }
 
-/* The line of an event stays in its page if it stands there as it is to be: the
- * byte behind it, of which nothing is needed any more, becomes its newline. */
-static void make_line(struct queue *q, struct item *it, const struct event *ev)
-{
-	struct buf line = BUF_INIT(QUEUE_LINE_MAX);
-	char *text = it->page ? it->page->text.data : NULL;
-
-	if (text && ev->one_line && ev->topic.p) {
-		it->in_page = true;
-		it->line = text + (ev->raw.p - text);
-		it->line[ev->raw.len] = '\n';
-		it->len = ev->raw.len + 1;
-		return;
-	}
-	event_line(ev, q->topic, &line);
-	it->len = line.len;
-	it->line = buf_detach(&line);
-}
-
-/* Done adding a page. Little of its text being needed, it would take more memory
- * than it counts for. */
-static void part_with(struct item_page *page, struct item *it)
-{
-	struct item *i;
-	size_t used = 0;
-
-	for (i = it; i; i = i->next)
-		used += i->in_page ? i->len : 0;
-	if (used < page->text.len / 4 * 3) {
-		for (i = it; i; i = i->next)
-			item_own_line(i);
-		buf_release(&page->text);
-	}
-	item_page_leave(page);
-}
-
 /* Fills what is to be delivered. */
 static int prepare(
 	struct queue *q, struct item *it, const struct event *ev, struct err *e)
@@ -173,7 +137,7 @@ static int prepare(
 		if (it->attempts < 0)
 			return -1;
 	}
-	make_line(q, it, ev);
+	item_make_line(it, ev, q->topic);
 	link_up(q, it, ev);
 	return 0;
 }
@@ -273,14 +237,15 @@ int queue_add(struct queue *q, struct api_page *page, struct err *e)
 	size_t i;
 
 	if (q->rules->in_order)
-		q->adding = item_page_new(&page->text, page->events, page->n);
+		q->adding = item_page_new(
+			&page->text, page->events, page->n, q->topic);
 	if (page->lost)
 		pass_gap(q,
 			"the events behind the position, which has aged out,");
 	for (i = 0; i < page->n && r == 0 && !q->at_gap; i++)
 		r = add_new(q, &page->events[i], e);
 	if (q->adding)
-		part_with(q->adding, last ? last->next : q->head);
+		item_page_made(q->adding, last ? last->next : q->head);
 	q->adding = NULL;
 	if (q->read_number != from) {
 		buf_clear(&q->read_to);
