@@ -121,8 +121,8 @@ TOKEN_PATH=$(by_dialect /auth/token /oauth/token)
 TOKEN_RULE="POST $TOKEN_PATH body='{\"access_token\":\"tok-canary\",\"expires_in\":600}'"
 
 # a_page FROM TO: a page of the events N with the id eN and the payload {"n":N} at
-# position N, every other of which names its topic t. What is in it is called $LIST,
-# and its position $POSITION.
+# position N, which all name their topic t in oauth, and every other in classic. What
+# is in it is called $LIST, and its position $POSITION.
 LIST=$(by_dialect items events)
 POSITION=$(by_dialect sequence_no cursor)
 a_page() {
@@ -130,7 +130,8 @@ a_page() {
 		map({event_id: "e\(.)"} +
 			if $d == "classic" then {sequence_no: ., type: "m"}
 			else {cursor: "c\(.)", event_type: "m"} end +
-			(if . % 2 == 0 then {topic_id: "t"} else {} end) +
+			(if $d == "oauth" or . % 2 == 0 then {topic_id: "t"}
+			else {} end) +
 			{payload: {n: .}}) |
 		if $d == "classic" then {items: ., next_cursor: null}
 		else {events: .,
