@@ -36,7 +36,7 @@ int event_read(struct slice raw, struct slice_ends *ends,
  * the event names none. */
 int event_line(const struct event *ev, const char *topic, struct buf *out);
 
-/* No more bytes than this, and never more room than for it. */
+/* The most that a line can have, and that event_line() makes room for. */
 size_t event_line_max(const struct event *ev, const char *topic);
 
 /* Is this id fit to be a file name: 1-EVENT_ID_MAX of [A-Za-z0-9_.-], not

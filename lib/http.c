@@ -50,8 +50,8 @@ struct http {
 	struct pool *pool;  /* for new calls; NULL: to be made */
 	struct pool *pools; /* all of them */
 	uint32_t last_id;
-	CURL *spare; /* of the last call, to be used again */
-	int spare_kind;
+	CURL *spare;	/* of the last call, to be used again */
+	int spare_kind; /* of request, that it is set up for; 0: none */
 	struct http_call *calls;
 	struct http_call *ahead; /* one of them, sent before its http_do() */
 	char *ahead_url;
@@ -64,7 +64,7 @@ struct http_call {
 	struct pool *pool; /* NULL: no longer in one */
 	struct http_call *next;
 	CURL *easy;
-	int kind; /* of request, that `easy` is set up for */
+	int kind; /* likewise, of `easy` */
 	struct curl_slist *headers;
 	char *shown; /* METHOD and URL for people */
 	struct http_request req;
